@@ -55,10 +55,10 @@ class Prompt:
         return estimate(len(self.question(item))) + REPLY_TOKENS
 
     def question(self, item: Suggestion) -> str:
-        """Fill the template with a paragraph, its title, its heading and its neighbours.
+        """Fill the template with a paragraph, its heading, its neighbours and its article's title.
 
-        It gets at most `MAX_CHARACTERS` of the paragraph, and the `MAX_CONTEXT_CHARACTERS` next to
-        it on each side.
+        The paragraph is cut after `MAX_CHARACTERS`, and the neighbours on each side to the
+        `MAX_CONTEXT_CHARACTERS` that are closest to it. A part that is missing is "".
         """
         return self.fill(
             title=item.title,
@@ -69,7 +69,7 @@ class Prompt:
         )
 
     def fill(self, **paragraph_fields: str) -> str:
-        """Fill the template with the codebook, and with a value for each of `PARAGRAPH_FIELDS`."""
+        """Fill the template with the codebook and the arguments, named as in `PARAGRAPH_FIELDS`."""
         key, task, value, _ = self._reply_format
         example, none = json.dumps({key: value}, ensure_ascii=False), self.topics.choices[-1]
         listed = "\n".join(
@@ -139,10 +139,8 @@ class Prompt:
 def read_prompt(path: Path, topics: Topics) -> Prompt:
     """Read the template of a project; if there is no file, first write the default one there.
 
-    Raises
-    ------
-    UserError
-        The file is no text, has an unknown field or a single $, or lacks $topics or $paragraph.
+    A `UserError` reports a file that is blank or no text, lacks $topics or $paragraph, or has a
+    single $ or a field that is not in `FIELDS`.
     """
     if not path.exists():
         files.write_text(path, DEFAULT)
@@ -198,7 +196,7 @@ def ask_all(
     concurrency: int,
     may_ask: Callable[[], bool],
 ) -> Iterator[Vote]:
-    """Ask about each paragraph, and yield each vote as soon as it is ready.
+    """Ask about each paragraph, and yield its vote, with topics or a problem, once it is ready.
 
     A new request starts when the caller takes a vote. After Ctrl-C or an error, no request starts.
     Requests under way have to be paid for, so their votes still come before the exception. A second
@@ -269,7 +267,8 @@ def _deferred_interrupt(stopped: threading.Event) -> Iterator[None]:
 def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Vote:
     """Ask about a paragraph, and ask once more if `Prompt.read` refuses the reply.
 
-    The vote has the tokens of both requests and, if it has no topics, the last problem.
+    If that fails, too, or at once if `Chat.ask` raises a `BadReply`, the vote has None as topics
+    and the last problem. Its tokens are those of both requests. A `UserError` is passed on.
     """
     messages: list[Message] = [{"role": "user", "content": prompt.question(item)}]
     topics, confidence, tokens, problem = None, None, (0, 0), ""

@@ -120,8 +120,9 @@ class Chat:
     def ask(self, messages: Sequence[Message], schema: Mapping[str, object]) -> Reply:
         """Ask for a reply that follows a JSON schema, and for its confidence.
 
-        A server that refuses this is asked without both, and always so once it has replied to that.
-        Messages have the keys role and content.
+        The reply is not checked against the schema. If the server refuses this request, it gets the
+        question without schema and confidence; once it has replied to that, it gets all questions
+        so. Messages have the keys role and content.
 
         Raises
         ------
@@ -148,7 +149,8 @@ class Chat:
     def _send(self, messages: Sequence[Message], **options: object) -> Reply:
         """Send one request, which has `options` as further fields, and read the reply.
 
-        The errors are those of `ask`; `_Refused` means that the server declined this request.
+        The errors are those of `ask`. The `BadReply` is `_Refused` if the status means that the
+        server would refuse this request again, such as 400.
         """
         request = {"model": self.model, "messages": list(messages), "temperature": 0.0, **options}
         read = estimate(sum(len(message["content"]) for message in messages))
@@ -247,7 +249,7 @@ def _confidence(choice: Choice) -> float | None:
 
 
 def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
-    """The server's counts of tokens read and written, or `read` and `written` characters / 4."""
+    """The server's counts of tokens read and written; else `read`, and `written` characters / 4."""
     n_read = getattr(completion.usage, "prompt_tokens", None)
     n_written = getattr(completion.usage, "completion_tokens", None)
     if type(n_read) is not int or n_read < 0:

@@ -76,7 +76,10 @@ class ImportedLabels:
 
 
 def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
-    """Read the votes in a file in which people labelled; a row with a mistake becomes a problem.
+    """Read the votes in a file in which people labelled.
+
+    A row with a mistake, such as a paragraph that `frame` lacks, becomes a problem. A row that is
+    undecided is skipped.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabel
     Raises
     ------
     UserError
-        The file is unreadable, or has another suffix.
+        The file is unreadable, lacks a column, or has another suffix.
     """
     if _is_sheet(path):
         return _import_votes(_sheet_votes(path), frame, topics)
@@ -106,13 +109,9 @@ def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabel
 def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
     """Read the paragraphs that a sheet lists: id → how it was chosen, `Label.drawn`, in its order.
 
-    The sheet is a .csv or .xlsx file with the columns paragraph, topics and, optionally, drawn.
-
-    Raises
-    ------
-    UserError
-        The file is unreadable or has another suffix, lists a paragraph that `frame` lacks, or has a
-        cell of drawn that cannot be read.
+    The sheet is a .csv or .xlsx file with the columns paragraph, topics, which is not read, and
+    drawn; without drawn, the values are "". A `UserError` reports that the file is unreadable or
+    has another suffix, a paragraph that `frame` lacks, or a cell of drawn that cannot be parsed.
     """
     if not _is_sheet(path):
         raise UserError(
@@ -141,7 +140,7 @@ def write_tasks(
     Parameters
     ----------
     model
-        Name of the model that made the predictions, for Label Studio.
+        Name of the model that made the predictions; only files for Label Studio have it.
 
     Returns
     -------
@@ -182,7 +181,7 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
 
 
 def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
-    """Yield the header, `SHEET`, and the cells of each suggestion; topics are "?", undecided."""
+    """Yield the header, `SHEET`, and a row for each suggestion: topics "?", and "" if unknown."""
     yield SHEET
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": cell_of(None), "text": s.text, "heading": s.heading}
@@ -209,7 +208,7 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
 
 
 def _check_unfilled(path: Path) -> None:
-    """Raise a UserError if a sheet with votes, or a file that is no sheet, would be overwritten."""
+    """Raise a UserError if `path` exists and is a sheet with votes, or is no sheet to label."""
     if not path.exists():
         return
     try:
@@ -235,9 +234,10 @@ def _is_sheet(path: Path) -> bool:
 
 
 def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
-    """Yield each row of a sheet as an unchecked label, or as skipped if it is undecided.
+    """Yield each row of a sheet as an unchecked label without text, or as skipped if undecided.
 
-    An empty cell of topics is undecided if the sheet has a column suggestion.
+    An empty cell of topics is undecided if the sheet has a column suggestion, and else means none
+    of the topics. A `UserError` reports a file that is no sheet with paragraph and topics.
     """
     columns, rows = read_sheet(path, COLUMNS[:2])
     for place, row in rows:
@@ -255,9 +255,10 @@ def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
 
 
 def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _SkippedRow]:
-    """Yield a label for each annotation with topics, and a skipped row for each other one.
+    """Yield an unchecked label for each annotation with a choice, topics or `NONE_CHOICE`.
 
-    A task without annotations gives a skipped row, too. `source` is its file, for messages.
+    Any other annotation, and a task without annotations, gives a skipped row. `source` is the name
+    of the file, for messages.
     """
     place = f"{source}, task {task.id}"
     if not task.annotations:
@@ -276,7 +277,11 @@ def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _Skipp
 def _import_votes(
     votes: Iterable[Label | _SkippedRow], frame: pd.DataFrame, topics: Topics
 ) -> ImportedLabels:
-    """Check votes; those on paragraphs not in `frame` or refused by `_check_vote` are problems."""
+    """Divide votes into labels, which `_check_vote` returns, problems and skipped rows.
+
+    Votes that it refuses, or on paragraphs that `frame` lacks, are problems. Labels with retired
+    topics are also counted in `retired`; `drawn_after` stays empty.
+    """
     text_of_id = dict(zip(frame["id"], frame["text"], strict=True))
     imported = ImportedLabels()
     for vote in votes:
@@ -296,9 +301,10 @@ def _import_votes(
 
 
 def _check_vote(vote: Label, text: str, topics: Topics) -> Label:
-    """Return the vote with the codebook's names, the first words of `text`, and tidy cells.
+    """Return the vote with names as in the codebook, the first words of `text`, and tidy cells.
 
-    A `UserError` reports an unknown topic, none beside a topic, or an unreadable time or draw.
+    Names may be former or retired ones; the cell is "" for none of the topics. A `UserError`
+    reports an unknown topic, none beside a topic, or a time or draw that cannot be parsed.
     """
     choices = [_codebook_name(name, topics) for name in vote.names]
     names = [name for name in choices if name != NONE_CHOICE]
@@ -313,7 +319,7 @@ def _check_vote(vote: Label, text: str, topics: Topics) -> Label:
 
 
 def _codebook_name(name: str, topics: Topics) -> str:
-    """The only known name that is equal but for case; `NONE_CHOICE` for "none"; else `name`."""
+    """The one of `all_names` that is equal but for case; `NONE_CHOICE` for "none"; else `name`."""
     if name in topics.all_names:
         return name
     folded = " ".join(name.split()).casefold()

@@ -100,12 +100,9 @@ _EXPORT = TypeAdapter(list[Task])
 
 
 def read_export(path: Path) -> list[Task]:
-    """Read the tasks and their annotations from an export of Label Studio as JSON.
+    """Read all tasks, also those without annotations, from an export of Label Studio as JSON.
 
-    Raises
-    ------
-    UserError
-        The file cannot be read, or is no JSON export.
+    A `UserError` reports a file that cannot be read or is no such export.
     """
     try:
         return _EXPORT.validate_json(path.read_bytes())
@@ -133,8 +130,9 @@ def make_task(
 ) -> dict[str, object]:
     """Make a task: ``data`` of a suggestion and, if it has scores, ``predictions`` of its `topic`.
 
-    A drawn paragraph's task contains `previous_id`, the paragraph drawn before it, because an
-    export lacks tasks without annotations, and so does not show gaps in the draw.
+    ``data`` has the texts paragraph (its id), article, title, heading, before, text, after, reason,
+    drawn and drawn_after. The last is `previous_id`, the paragraph before it, "" for none or if it
+    was not drawn: an export lacks tasks without annotations, and so would not show gaps in a draw.
     """
     data = {
         "paragraph": suggestion.id,

@@ -97,11 +97,12 @@ class Session:
     _written_times: set[str] = field(default_factory=set, init=False)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows, as JSON: topics, and items with their votes (answer).
+        """Everything that the page shows, as JSON.
 
-        Other keys: annotator, codebook (its version), most (topics of a vote), explains (whether
-        `why` works) and sample (whether any item was drawn). A `UserError` reports that the
-        codebook or the labels cannot be read.
+        The keys are annotator, codebook (its version), most (topics of a vote), topics (each a name
+        and a definition), items (each a suggestion without title, drawn and when, with its
+        `_shown_vote` as answer), explains (whether there are explanations) and sample (whether any
+        item was drawn). A `UserError` reports that the codebook or the labels cannot be read.
         """
         topics = self._current_topics()
         items = []
@@ -123,15 +124,9 @@ class Session:
     def why(self, paragraph: str) -> dict[str, Any]:
         """Explain the model's prediction for a paragraph, as JSON.
 
-        Returns
-        -------
-        The keys topic (the predicted one, or else the most probable one) and sentences, which each
-        have a text and a share, the decrease of the topic's logit without the sentence.
-
-        Raises
-        ------
-        UserError
-            The paragraph is not in this session, or the prediction is hidden.
+        The keys are topic (the predicted one, or else the most probable one) and sentences, which
+        each have a text and a share, the decrease of the topic's logit without the sentence. A
+        `UserError` reports a paragraph that is not in this session, or whose prediction is hidden.
         """
         item = self._item(paragraph)
         if self.explain is None or not item.scores:
@@ -148,9 +143,9 @@ class Session:
 
         Returns
         -------
-        The keys id (of the paragraph) and answer, its vote (`_shown_vote`). The only key is state,
-        and nothing is saved, if the codebook differs from the one on the page, or if another
-        program removed votes from the file.
+        The keys id (of the paragraph) and answer, its vote (`_shown_vote`). If the codebook differs
+        from that of the page, or votes of the session have been withdrawn elsewhere, nothing is
+        saved, and the only key is state (`state`).
 
         Raises
         ------
@@ -174,13 +169,14 @@ class Session:
         Returns
         -------
         The keys id (of the paragraph), answer, its present vote (`_shown_vote`), and undone, the
-        undone vote, which the annotator can correct; or only state if the codebook changed.
+        undone vote, which the annotator can correct. If the codebook differs from that of the page,
+        nothing is undone, and the only key is state (`state`).
 
         Raises
         ------
         UserError
-            This session has no vote to undo, the paragraph was labelled anew elsewhere, or
-            `state` raises it.
+            This session has no vote to undo, the paragraph was labelled anew elsewhere (the next
+            call undoes the vote before), or `state` raises it.
         """
         with locked(self.path):
             topics = self._current_topics()
@@ -201,7 +197,7 @@ class Session:
         return {"id": item.id, "answer": self._shown_vote(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
-        """The present codebook. If it or the file of labels changed, read the votes again."""
+        """Read the codebook, and votes if it or their file changed; a new one clears `_history`."""
         topics = self.read_topics()
         if topics != self._topics or state_of(self.path) != self._file_state:
             self._votes = self._own_votes(topics)
@@ -210,7 +206,7 @@ class Session:
         return topics
 
     def _own_votes(self, topics: Topics) -> dict[str, Label]:
-        """Read the file again: paragraph of the session → the annotator's vote that counts."""
+        """Read the file, its state and its times: paragraph → this annotator's vote that counts."""
         self._file_state = state_of(self.path)
         lines = read_lines(self.path) if self.path.exists() else []
         keys = {(item.id, self.annotator) for item in self.items}
@@ -226,7 +222,7 @@ class Session:
         raise UserError(f"{paragraph} is not among the paragraphs to label")
 
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
-        """Append a vote to the locked file; names () are none of the topics, None withdraws it."""
+        """Append a vote to the locked file; names () mean none of the topics, None withdraws it."""
         cell, words = cell_of(names), first_words(item.text)
         when = self._latest_times.get(item.id, "")
         line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
@@ -251,6 +247,9 @@ def codebook_version(topics: Topics) -> str:
 
 def application(session: Session, token: str = "") -> ASGIApp:
     """Build the application: the page at /, and `Session` methods at /state, /why, /save, /undo.
+
+    The methods reply with JSON. /why has the query ``paragraph``, an id; /save and /undo take a
+    POST with a `Submission` or a `PageAction`. `refusal` and `error_response` reply to mistakes.
 
     Parameters
     ----------
@@ -309,7 +308,7 @@ def error_response(_: Request, error: Exception) -> Response:
 
 
 def content_policy(page: str) -> str:
-    """Content-Security-Policy that allows only the page's own inline script and style."""
+    """Content-Security-Policy that allows only the one inline <script> and <style> of a page."""
 
     def source(tag: str) -> str:
         (inline,) = re.findall(rf"(?s)<{tag}>(.*?)</{tag}>", page)

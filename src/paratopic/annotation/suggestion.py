@@ -91,10 +91,12 @@ class Suggestion:
 def make_suggestions(
     frame: pd.DataFrame, drawn: Mapping[str, str], model: Model | None = None
 ) -> list[Suggestion]:
-    """Make a suggestion of each paragraph in `drawn`, with two neighbours on each side at most.
+    """Make a suggestion of each paragraph in `drawn`, in this order, without `reason` and `when`.
 
     Parameters
     ----------
+    frame
+        Paragraph table with all paragraphs of the articles; an id that it lacks is a KeyError.
     drawn
         Paragraph id → how it was chosen (`Label.drawn`), in the order in which people label them.
     model
@@ -128,7 +130,8 @@ def suggest(
 ) -> dict[str, str]:
     """Suggest unlabelled paragraphs that a model is unsure about and that differ from each other.
 
-    The doubt is `Mode.uncertainty`; `choose` selects paragraphs by it and by their embeddings.
+    `choose` selects among `unlabelled_rows` by the doubt about them, `Mode.uncertainty`, and by
+    their embeddings.
 
     Returns
     -------
@@ -186,10 +189,10 @@ def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: in
 
 
 def _nearest_to_centres(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
-    """Numbers of the n rows nearest to the centres of n clusters, in ascending order.
+    """Numbers of n rows: the nearest to the centre of each of n clusters, in ascending order.
 
-    K-means weighs rows by their doubt. If equal rows leave fewer clusters, the first of the other
-    rows are added.
+    There must be n rows or more. K-means weighs them by their doubt. If equal rows leave fewer
+    clusters, the first of the other rows are added.
     """
     from sklearn.cluster import KMeans  # It is slow to load, and random draws do not need it.
     from threadpoolctl import threadpool_limits
@@ -312,12 +315,8 @@ def _interleave(*queues: Integers) -> Integers:
 def unlabelled_rows(frame: pd.DataFrame, voted: Collection[str]) -> pd.DataFrame:
     """Select the first row of each text without a hand label, and sort these rows by id.
 
-    Boilerplate is left out, and weak labels do not count as labels.
-
-    Parameters
-    ----------
-    voted
-        Ids of the paragraphs with a vote in labels.csv, which may be newer than `frame`.
+    Boilerplate is left out, and weak labels do not count. `voted` has the ids of paragraphs with a
+    vote in labels.csv, which may be newer than `frame`; it counts as a hand label.
     """
     texts = frame["text"][has_label(frame, voted)]
     rows = frame[~(frame["text"].isin(texts) | frame["boilerplate"])]
@@ -343,13 +342,10 @@ def draw_from_groups(
 ) -> dict[str, str]:
     """Draw at most n unlabelled paragraphs, each at random from the group with the fewest labels.
 
-    A label counts by its effective count; a drawn paragraph, or a newer vote (`voted`), as 1. The
-    result is id → `Label.drawn`, such as "1 of 44 in decade=1970s", in the order of the draw.
-
-    Parameters
-    ----------
-    members
-        Name of each group (`Label.group`) → its texts.
+    A label counts by its effective count; a drawn paragraph, or a newer vote (`voted`), as 1.
+    `members` has the distinct texts of each group, also labelled ones, by its name (`Label.group`).
+    The result is id → `Label.drawn`, such as "1 of 44 in decade=1970s" for a group of 44 texts, in
+    the order of the draw.
     """
     id_of_text = unlabelled_rows(frame, voted).set_index("text")["id"].to_dict()
     # Votes that are newer than the effective counts count in full.
@@ -401,8 +397,8 @@ def draw_mixed(
 ) -> dict[str, str]:
     """Draw at most n unlabelled paragraphs, at random or, more often, the next suggestion.
 
-    The chance of a random draw is `RANDOM_SHARE`. `suggested` has the ids of at least min(n, number
-    of unlabelled) suggestions, in the order of `suggest`.
+    The chance of a random draw is `RANDOM_SHARE`. `suggested`, which is no iterator, has the ids of
+    at least min(n, number of unlabelled) suggestions, in the order of `suggest`.
 
     Returns
     -------

@@ -75,7 +75,7 @@ class FittedBaseline(Fitted):
         return regression_of(self.topics).scores(logits)
 
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
-        """Write terms, IDF and head; return {"features": keywords}, and {} as nothing is lost."""
+        """Write terms, IDF and head; return settings, {"features": keywords}, and no parity, {}."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
         vocabulary, idf, head = BaselineClassifier.FILES
@@ -90,12 +90,9 @@ def fit(
 ) -> FittedBaseline:
     """Fit TF-IDF, context weights, a strength (`_choose_strength`), and a head to the examples.
 
-    The topics' descriptions are its prior. A fit to more than `MOST_TEXTS` uses as many at random.
-
-    Parameters
-    ----------
-    advance
-        Called with the share of the work done, 0 to 1; does nothing by default.
+    The prior of the head is the topics' descriptions, which alone decide if there are no examples.
+    The pool has no effect. A fit to more than `MOST_TEXTS` uses that many at random, with a note.
+    `advance` is called with the share of the work done, 0 to 1; by default, it does nothing.
     """
     regression = regression_of(topics)
     n, notes = len(examples.texts), tuple[str, ...]()
@@ -142,7 +139,10 @@ def fit(
 def _cached_transform(
     union: TfIdfUnion, features: sparse.csr_matrix, texts: Texts
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
-    """Make a function that looks up `features` of `texts`, and features of their contexts."""
+    """Make a function from m texts to their features, (m, d), which it looks up.
+
+    It knows `texts`, whose `features` are given, (n, d), and their context; others are a KeyError.
+    """
     rows = {text: row for row, text in enumerate(texts.plain)}
     context = weigh_texts(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
     others = [text for text in context if text not in rows]
@@ -155,8 +155,8 @@ def _cached_transform(
 def _keywords(params: Baseline, texts: Sequence[str], topics: Topics) -> dict[str, Keywords]:
     """Name of a feature, words or characters → keyword arguments of its TfidfVectorizer.
 
-    If most texts (descriptions without texts) have no blanks between words, only characters is
-    there, from single ones on. From `FITTING.least_texts_to_drop_terms` texts on, min_df is 2.
+    Only characters is there, from single ones on, if most texts have no blanks between words;
+    without texts, descriptions decide. From `FITTING.least_texts_to_drop_terms` on, min_df is 2.
     """
     common: Keywords = {"sublinear_tf": True, "strip_accents": "unicode"}
     if len(texts) >= FITTING.least_texts_to_drop_terms:
@@ -179,14 +179,14 @@ def _choose_strength(
     seed: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
-    """Find the strength that is best on inner folds; also return a table of all: C and log_loss.
+    """Find the best strength on inner folds, and a table of `params.strengths`: C and log_loss.
 
-    `path_scores` yields scores of test rows for each strength, by heads fitted to training rows.
-    Log losses are means after calibration, as later in the pipeline. Among the strengths whose log
-    loss is within one standard error of the lowest, the one with the highest macro-F1 is best, the
-    lower log loss among equals: the lowest loss often belongs to a head that hardly ever predicts a
-    rare topic. A topic in one group only is trained on and not held out. If there are no other
-    topics, the result is the middle strength, with losses of NaN.
+    `path_scores(train, test, strengths)` yields the scores of examples `test` for each strength, by
+    a head fitted to `train`, both row numbers. `_draw` chooses the examples that are used. Log
+    losses are means after calibration. Among the strengths whose loss is within one standard error
+    of the lowest, the one with the highest macro-F1 is best, the lower loss among equals: the
+    lowest loss often belongs to a head that hardly ever predicts a rare topic. A topic in one group
+    only is not held out. Without other topics, the middle strength is best, with losses of NaN.
     """
     n_groups = np.array([len(set(examples.groups[rows])) for rows in examples.targets.T])
     measurable = n_groups > 1

@@ -1,7 +1,4 @@
-"""File formats of bulk prediction: reading rows in shards, and writing them with added columns.
-
-A format reads rows, their texts and their errors; `with_context` adds the context in tables.
-"""
+"""File formats of bulk prediction: reading rows in shards, and writing them with added columns."""
 
 from __future__ import annotations
 
@@ -55,16 +52,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Chunk:
-    """The rows of one shard.
+    """The rows of one shard, with the text and the error message of each row.
 
-    Parameters
-    ----------
-    texts, errors
-        Text and error message of each row; the error is None for a row that can be predicted.
-    share
-        Share of the input that has been read up to the end of these rows, 0 to 1.
-    skipped
-        Parts of the input that are no rows, such as the byline of an article; by default none.
+    The error is None for a row that can be predicted. `share` of the input, 0 to 1, has been read
+    with these rows. `skipped` has parts that are no rows, such as bylines; by default none.
     """
 
     rows: Rows
@@ -104,7 +95,10 @@ class Parquet(BulkFormat):
     suffix = ".parquet"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Yield shards; `errors` has the rows whose text is null or no string."""
+        """Yield all rows in shards; a text that is null or no string has a message in `errors`.
+
+        A `UserError` reports a damaged file, and one without `column` or with a column in `added`.
+        """
         require_pyarrow(path)
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -153,7 +147,11 @@ class Csv(BulkFormat):
     suffix = ".csv"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Yield shards; `errors` has rows with too few or many cells, or bytes not in UTF-8."""
+        """Yield all rows in shards; faulty ones have the text None and a message in `errors`.
+
+        They have too few or too many cells, or bytes not in UTF-8. A `UserError` reports quotes
+        that do not match, or a header without `column` or with a column in `added`.
+        """
         size = max(1, path.stat().st_size)
         with path.open("rb") as raw, io.TextIOWrapper(raw, *csv_encoding(raw), newline="") as file:
             separator, lines = csv_table(file, path, column)
@@ -182,7 +180,11 @@ class Xlsx(Csv):
     """First sheets of workbooks, written as CSV; cells are read as a spreadsheet displays them."""
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Yield shards as for CSV; a workbook that cannot be read gives one row with an error."""
+        """Yield all rows in shards; a row with more cells than the header is faulty.
+
+        It has the text None and a message in `errors`. A workbook that cannot be read gives one
+        such row. A `UserError` reports a header without `column` or with a column in `added`.
+        """
         try:
             (_, names), *rows = pad_rows(without_title(read_values(path), column), None)
         except UserError as error:
@@ -202,7 +204,10 @@ class JsonLines(BulkFormat):
     suffix = ".jsonl"
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Yield shards; `errors` has lines without an object or text, or with a key in `added`."""
+        """Yield all lines in shards, except empty ones; faulty ones have a message in `errors`.
+
+        They have no JSON object, no text in `column`, or a key in `added`. None raises an error.
+        """
         size = max(1, path.stat().st_size)
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
@@ -235,17 +240,18 @@ class JsonLines(BulkFormat):
 
 
 class Articles(JsonLines):
-    """Articles of any format, written as JSON lines with one paragraph per line.
-
-    Rows also have the fields of their article, except for fields with the name of another column.
-    """
+    """Articles of any format, written as JSON lines with one paragraph per line."""
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Refuse a damaged metadata.csv. A damaged article gives a row with an error instead."""
         fields_of(path, {})
 
     def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk]:
-        """Yield shards of passages; an article that cannot be read gives one row with an error."""
+        """Yield the paragraphs of one article in shards, as passages; `column` has no effect.
+
+        Rows also have the fields of the article whose name is no other column nor in `added`.
+        An article that cannot be read gives one row with the text None and a message in `errors`.
+        """
         try:
             article = read_file(path)
             paragraphs = paragraphs_of(article)
@@ -297,8 +303,8 @@ def input_files(inputs: Sequence[Path]) -> list[Path]:
 def with_context(chunk: Chunk, columns: Columns) -> Chunk:
     """Replace the texts of a table with `Passage` objects, whose context comes from `columns`.
 
-    It is in `CONTEXT_COLUMNS`, and in neighbours by group and position; without these columns, the
-    result is the chunk itself.
+    It is in `CONTEXT_COLUMNS`, and in neighbours in the chunk by `GROUP` and `POSITION`. Texts that
+    are no str stay. Without a column of context or position, the result is the chunk itself.
     """
     if not {*CONTEXT_COLUMNS, POSITION} & columns.keys():
         return chunk
@@ -336,7 +342,7 @@ def require_pyarrow(path: Path) -> None:
 
 
 def with_columns(rows: pa.Table, columns: Columns, types: Types) -> pa.Table:
-    """Add columns to rows of parquet; they have these types even without a value."""
+    """Append columns to rows of parquet; each has the type in `types`, even if all are None."""
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -356,7 +362,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 def _check_columns(
     path: Path, names: Sequence[str], added: Collection[str], column: str | None = None
 ) -> None:
-    """Raise a `UserError` if `names` lack the column, have an added one, or repeat a name."""
+    """Raise a `UserError` if `names` lack `column` (if any), have an added one, or repeat one."""
     if column is not None and column not in names:
         present = ", ".join(names) or "none"
         raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
@@ -398,7 +404,7 @@ def _cells_chunk(
 ) -> Chunk:
     """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header.
 
-    A row with an error (`_cells_error`) has no text. `share` is the share of the file that is read.
+    A row with an error (`_cells_error`) stays, with the text None. `share` is as in `Chunk`.
     """
     width, place = len(header), header.index(column)
     errors = [_cells_error(list(map(display_text, row)), width) for row in rows]
@@ -423,10 +429,11 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
 def _json_object(
     number: int, line: bytes, added: Collection[str] = ()
 ) -> tuple[str, dict[str, object], str | None]:
-    """Read the object of a line: as JSON, as values, and the error of its row; None if valid.
+    """Read the object of a line: as JSON, as values, and the error of its row, None if valid.
 
-    ``[1]`` on line 6 → ``{"line": [1]}`` as JSON and as values, "line 6: not a JSON object". A key
-    in `added` and half of a surrogate pair (replaced by ?) are errors, too.
+    A line that is no object, or has a key in `added`, is wrapped: ``[1]`` on line 6 gives
+    ``{"line": [1]}`` as JSON and as values, and "line 6: not a JSON object". If it is no JSON, its
+    text is wrapped. Half of a surrogate pair, which is ? in the JSON, is an error, too.
     """
     try:
         written = line.decode(json.detect_encoding(line)).strip()

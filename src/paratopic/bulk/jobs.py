@@ -63,10 +63,8 @@ class Progress:
     counts
         Number of texts with each predicted outcome (`Mode.outcomes`), without blank texts and rows
         with an error; empty before the first text.
-    right
-        Sum of the probabilities that the predictions for these texts are right.
-    languages
-        Language → number of these texts; "" for texts of unknown language.
+    right, languages
+        Sum of the probabilities that these predictions are right; language or "" → number of texts.
     """
 
     input: int = 0
@@ -78,7 +76,7 @@ class Progress:
     languages: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, job: Job, columns: Columns) -> Progress:
-        """Return totals with a chunk's rows and texts, by the `columns` from `predict_chunk`."""
+        """Return totals with the `columns` of `predict_chunk` added; `input` and `shards` stay."""
         n, classes, mode = len(columns["error"]), job.model.classes_, job.model.mode
         n_errors = n - columns["error"].count(None)
         progress = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
@@ -118,7 +116,8 @@ class Job:
     def chunks(self, added: Collection[str], first: int = 0) -> Iterator[tuple[int, int, Chunk]]:
         """Yield the number of the input, from `first` on, the number of its shard, and the chunk.
 
-        Texts of tables get their context (`with_context`) if the model reads any.
+        Both count from 0. `added` has the names that no column of the inputs may have. Texts of
+        tables get their context (`with_context`) if the model reads any.
         """
         in_context = any(asdict(self.model.context).values())  # the model's weights of context
         for number, path in list(enumerate(self.inputs))[first:]:
@@ -130,7 +129,7 @@ class Job:
                 yield number, shard, chunk
 
     def check(self, added: Collection[str]) -> None:
-        """Refuse damaged tables, and tables without the column of texts or with an added column."""
+        """Raise a `UserError` for a table without the column of texts or with one in `added`."""
         for path in self.inputs:
             format_of(path).check(path, self.column, added)
 
@@ -140,7 +139,7 @@ Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
-    """Predict n texts: the columns of `Job.added` except error, each a list of n values."""
+    """Predict n texts: `Job.added` except error → n values; no topic is None, in multi ""."""
     predictions, mode = model.predict(texts), model.mode
     columns: Columns = {_topics(model): [mode.cell(row.topics) for row in predictions]}
     for name in FIELDS:
@@ -154,22 +153,19 @@ def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
 def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
     """Predict the rows of tables and the paragraphs of articles into shards; return the totals.
 
+    `advance` gets the number of rows predicted so far, and their share of the inputs, 0 to 1. A
+    `UserError` reports a damaged .csv or .parquet file, a table without the column or with an added
+    one, and that `out` is a file, that another program writes into it, or that it has output:
+    without `resume` any, with it that of another run, or not all of its shards.
+
     Parameters
     ----------
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Added columns
         are predicted_topic (in mode multi predicted_topics, separated by ";"), confidence, sure,
-        windows, ``score_TOPIC`` for each topic, text_language and error.
+        windows, ``score_TOPIC`` for each topic, text_language and error; with one, others are None.
     resume
         Continue an interrupted run in the folder, if there is one; its totals are included.
-    advance
-        Called with the number of rows predicted so far, and their share of the inputs, 0 to 1.
-
-    Raises
-    ------
-    UserError
-        The folder is not empty, or belongs to another run, which may be writing into it now; an
-        input cannot be read, lacks the column, or already has a column that would be added.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.resolve()  # a folder and all links to it share one lock
@@ -184,7 +180,11 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progre
 
 
 def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progress:
-    """Do the work of `predict_files`, and save the progress after each input."""
+    """Predict the inputs that are not done into shards, and save the progress after each input.
+
+    `predict_files`, which holds the lock on the folder, describes the parameters and the result.
+    Without `resume`, a folder with output and an input that `Job.check` refuses are a `UserError`.
+    """
     if not resume:  # a run cannot be resumed once its inputs are corrected
         job.check(job.added)
     progress = _begin(job, out, resume)
@@ -208,7 +208,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Progr
 
 
 def _plan(job: Job) -> dict[str, object]:
-    """Values that a resumed run must share: model digest, column, formats, inputs (size, time)."""
+    """Plan that a resumed run must share: model (digest), column, format, rows_a_shard, inputs."""
     inputs = [(str(path), path.stat()) for path in input_files(job.inputs)]
     return {
         "model": job.model.digest,
@@ -223,9 +223,10 @@ def _plan(job: Job) -> dict[str, object]:
 
 
 def _begin(job: Job, out: Path, resume: bool) -> Progress:
-    """Write the plan, delete drafts, and return the progress of the run in the folder.
+    """Check the folder, write the plan, delete drafts, and return the progress to go on from.
 
-    A `UserError` reports a file, a folder with another plan, or one with output if not `resume`.
+    This is `Progress()` if no input is done. A `UserError` reports that `out` is a file, has output
+    without `resume`, or has output of another plan or not all shards of the inputs that are done.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
@@ -293,8 +294,8 @@ def _check_plan(out: Path, plan: dict[str, object]) -> None:
 def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Columns:
     """Predict the rows of a chunk: the columns of `Job.added`, each with a value for every row.
 
-    A row with an error has None in all other columns. `show` gets the number of finished rows after
-    each `STEP` texts.
+    A row with an error has None in all other columns. `show` gets the number of finished rows of
+    the chunk after each `STEP` texts.
     """
     columns: Columns = {name: [None] * len(chunk.texts) for name in job.added}
     columns["error"] = list(chunk.errors)
@@ -313,7 +314,7 @@ def predict_chunk(job: Job, chunk: Chunk, show: Callable[[int], None]) -> Column
 
 
 def _write(out: Path, number: int, shard: int, job: Job, chunk: Chunk, columns: Columns) -> None:
-    """Write a shard of input `number`, and to another file the chunk's skipped parts, if any."""
+    """Write a shard of input `number`; skipped parts, if any, go to _skipped-NUMBER-NAME.jsonl."""
     path = job.inputs[number]
     lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]
     if lines:

@@ -1,8 +1,4 @@
-"""Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs.
-
-All inputs are read before the first prediction, so that an input that does not fit into the table
-is refused at once.
-"""
+"""Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs."""
 
 from __future__ import annotations
 
@@ -46,7 +42,10 @@ class PredictedRows(NamedTuple):
 def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
     """Predict the rows of tables and the paragraphs of articles, and write them as one table.
 
-    Returns the totals. The skipped parts of articles are listed on stderr.
+    Returns the totals. All inputs are read first, so that one that does not fit is refused at once.
+    The skipped parts of articles are listed on stderr. A `UserError` reports a damaged .csv or
+    .parquet file, a table without the column of texts or with an added one, and an `out` that is an
+    input, parquet without pyarrow, or .csv or .xlsx and too large for a spreadsheet.
 
     Parameters
     ----------
@@ -57,13 +56,6 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Progress:
     advance
         Called with the number of rows predicted so far and a share, 0 to 1: with 0 rows, of the
         inputs that have been read; then, from 0 on, of the rows.
-
-    Raises
-    ------
-    UserError
-        An input cannot be read, lacks the column of texts, or has a column that would be added; a
-        .csv or .xlsx table has more rows or columns than a spreadsheet can have, a cell of a
-        workbook is too long, or `out` is an input, or parquet without pyarrow.
     """
     # Folders of the path may not exist yet, so it is resolved before the comparison.
     if (place := out.resolve()).exists() and any(map(place.samefile, job.inputs)):
@@ -113,7 +105,7 @@ def _read(
 
 
 def _rows(parts: Sequence[PredictedRows], own: Sequence[Columns]) -> Iterator[list[object]]:
-    """Yield header and rows: all columns in `own`, None if a part lacks one, then predictions."""
+    """Yield header and rows: columns of all parts (`own`), None if one lacks it; predictions."""
     names = [*dict.fromkeys(chain(*own)), *parts[0].predictions]
     yield [_cell(name) for name in names]
     for part, own_columns in zip(parts, own, strict=True):
@@ -168,7 +160,7 @@ def _write_xlsx(path: Path, parts: Sequence[PredictedRows]) -> None:
 
 
 def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
-    """Write the rows of all inputs; columns whose types differ become text, predictions go last."""
+    """Write all rows; a column without a common type becomes text, and predictions go last."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -188,7 +180,7 @@ def _write_parquet(path: Path, parts: Sequence[PredictedRows]) -> None:
 
 
 def _arrow(part: PredictedRows, columns: Columns) -> pa.Table:
-    """Table of a part: its rows if they are of parquet, else `columns`; and its predictions."""
+    """Table of a part: source and rows if they are of parquet, else `columns`; then predictions."""
     import pyarrow as pa
 
     if isinstance(part.rows, pa.Table):
@@ -199,7 +191,7 @@ def _arrow(part: PredictedRows, columns: Columns) -> pa.Table:
 
 
 def _array(values: Sequence[object]) -> pa.Array:
-    """Convert the values of a column to an array, of texts if they have no type in common."""
+    """Convert values to an array; of texts if they have no type in common, None stays null."""
     import pyarrow as pa
 
     try:

@@ -103,10 +103,10 @@ class _Run:
     problem: str = ""
 
     def save(self, votes: Iterable[Vote], labels: Path, n: int) -> None:
-        """Append each of n votes to the file `labels` as it comes, and print totals at the end.
+        """Append each vote to the file `labels` as it comes, count it, and print totals at the end.
 
-        A vote without topics is appended as undecided. After Ctrl-C a note is logged, and nothing
-        is raised. Totals are printed after any other error, too.
+        A vote with topics None counts as an error, and is appended as undecided. Ctrl-C logs a note
+        and raises nothing; other errors are raised after the totals. `n` is for the progress bar.
         """
         started = time.monotonic()
         with progress_bar(f"{self.annotator}: paragraph", n) as advance:
@@ -129,7 +129,7 @@ class _Run:
                 )
 
     def _line(self, vote: Vote) -> Label:
-        """The vote as a line of labels.csv with columns confidence and prompt; "?" for an error."""
+        """The vote as a line with columns confidence and prompt; an error as "?" with a note."""
         confidence = "" if vote.confidence is None else f"{vote.confidence:.4f}"
         return Label(
             self.annotator,
@@ -157,8 +157,8 @@ class _Run:
 def _paragraphs_to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
     """At most n paragraphs without a vote of `annotator` for `prompt`, the digest of a prompt.
 
-    Paragraphs with a hand label come first, then all other texts in random order, each once and
-    without boilerplate. Last are those for which the reply was an error.
+    Paragraphs with a hand label or a person's vote come first, then all other texts in random
+    order, each once and without boilerplate. Last are those for which the reply was an error.
     """
     labelling = project.labelling
     frame, voted = labelling.paragraphs, labelling.answers_on

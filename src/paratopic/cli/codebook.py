@@ -1,7 +1,6 @@
 """The commands `paratopic codebook`: change the codebook of a project that has labels.
 
-A change edits only the codebook, which keeps the former names (`project.codebook`). The file of
-labels stays as it is, so that git can revert a change.
+A change edits only the codebook, which keeps the former names, so that git can revert it.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
-    """Edit the codebook's file by `Change(kind, names, into)`; print the change and next steps."""
+    """Edit only the codebook by `Change(kind, names, into)`; print the change and next steps."""
     change = Change(kind, tuple(names), tuple(into))
     paths = Project().paths
     # A second change at the same time waits, and then reads the result of the first one.

@@ -56,7 +56,7 @@ def import_labels(
 
 
 def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str | None) -> str:
-    """Name for labels without one: the option, else the login name (logged); "" if all have one."""
+    """Annotator of unnamed labels: the option, else the login name (logged); "" if all have one."""
     unnamed = []
     for path, content in contents.items():
         if not all(label.annotator for label in content.labels):
@@ -75,7 +75,7 @@ def _default_annotator(contents: Mapping[Path, ImportedLabels], annotator: str |
 
 
 def _warn_of_gaps_in_draw(project: Project, contents: Collection[ImportedLabels]) -> None:
-    """Log how many imported paragraphs have a label although the one drawn just before has none."""
+    """Warn of paragraphs labelled in Label Studio although the one drawn just before is not."""
     previous_ids: dict[str, str] = {}
     labelled = set(project.labelling.answers_on)
     for content in contents:
@@ -91,7 +91,10 @@ def _warn_of_gaps_in_draw(project: Project, contents: Collection[ImportedLabels]
 
 
 def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
-    """Add a file's new labels to labels.csv (`annotator`'s if unnamed); print problems, totals."""
+    """Add a file's new labels to labels.csv, and print problems, disputes and totals.
+
+    `annotator` is the name for labels without one; `path`, the file, is only for messages.
+    """
     ranks = {id_: rank for rank, id_ in enumerate(project.labelling.paragraphs["id"])}
     target, params = project.labels_file, project.params
     labels = imported.labels

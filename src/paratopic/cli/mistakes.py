@@ -67,7 +67,7 @@ def mistakes(
 
 
 def _verdicts(project: Project, listed: pd.DataFrame) -> list[str]:
-    """A text for each mistake: label, answer, probability, and the nearest labelled text if any."""
+    """A text for each mistake: label, answer, certainty and, if any, a similar labelled text."""
     labelled = labelled_paragraphs(project.paths, project.paths.models / project.champion)
     verdicts = []
     for row in listed.to_dict("records"):
@@ -136,7 +136,7 @@ def _ties(labelling: Labelling) -> pd.DataFrame:
 
 
 def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Print label and reason of the first n rows (`_ties` or `rank_doubtful`); return the rows."""
+    """Print the first n rows of `_ties` or `rank_doubtful`: label and reason; return these rows."""
     listed, verdicts = rows.head(n), []
     for row in listed.to_dict("records"):
         label = row["votes"] if "votes" in row else topics_in_words(row["label"])
@@ -149,7 +149,7 @@ def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def _print_labels(project: Project, rows: pd.DataFrame) -> None:
-    """Print each row: "line 7" of labels.csv or "row 2" of a table, then id, text and verdict."""
+    """Print rows (paragraph, text, verdict), each with its line in labels.csv or row in a table."""
     if rows.empty:
         return
     labelling = project.labelling
@@ -168,7 +168,10 @@ def _print_labels(project: Project, rows: pd.DataFrame) -> None:
 
 
 def _write_sheet(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
-    """Write `doubtful` to `out` to be labelled again, with suggestions by `models` and reasons."""
+    """Write rows to `out`, to be labelled again, with suggestions by `models`; print its path.
+
+    `doubtful` has the columns paragraph (id), suggestion ("" for none), confidence and reason.
+    """
     check_out(project, out)
     labelling = project.labelling
     paragraphs = make_suggestions(labelling.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))

@@ -129,10 +129,11 @@ def user_name(annotator: str | None) -> str:
 def next_steps(project: Project) -> dict[str, str]:
     """Commands to run next, in this order → the purpose of each.
 
-    Ties are settled first. Without hand labels, the other steps are to label a random sample and to
-    train. Otherwise they are to run the pipeline if results are stale; to draw a sample if fewer
-    than `LEAST_LABELS` labels are drawn, or else to estimate shares; and to label the paragraphs
-    that models learn most from. If nothing is left to label, the last step is to add texts.
+    Ties are settled first. Without hand labels, the other steps are to label a random sample, if
+    there are no votes, and to train. Otherwise they are to run the pipeline, without a champion or
+    after changes; to draw a sample, if fewer than `LEAST_LABELS` labels are drawn, or else, without
+    changes, to estimate shares; and, with a champion, to label what models learn most from. If
+    nothing is left to label, the last step is to add texts instead.
     """
     labelling = project.labelling
     is_unlabelled = labelling.paragraphs["label_source"] == "none"
@@ -162,7 +163,7 @@ def next_steps(project: Project) -> dict[str, str]:
 
 
 def label_step(rows: pd.DataFrame) -> dict[str, str]:
-    """`DRAW` → its purpose, which names --by source, decade or year if its values differ."""
+    """`DRAW` → its purpose, with the first of --by source, decade or year that has two values."""
     columns = {str(name): rows[name].tolist() for name in rows}
     for by in ("source", "decade", "year"):
         if len({*values_by(columns, by, len(rows))} - {UNKNOWN}) > 1:
@@ -184,7 +185,7 @@ def invocation() -> str:
 
 
 def print_steps(steps: Mapping[str, str]) -> None:
-    """Print commands and their purposes, if there are any."""
+    """Print "Next:" and a line for each command with its purpose; nothing if there are none."""
     if not steps:
         return
     console, width = stdout_console(), max(map(len, steps))

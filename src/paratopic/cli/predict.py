@@ -1,7 +1,6 @@
 """The commands `paratopic predict` and `paragraphs`.
 
-`inference` makes the predictions, and `bulk` writes the files of --out. This module must not
-import pandas, scikit-learn, torch or MLflow, which would slow down the start of the commands.
+This module must not import pandas, scikit-learn, torch or MLflow, which take long to load.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ def paragraphs(
 
 
 def _read_article(path: str) -> Article:
-    """Read an article (- for standard input), and list its skipped parts on stderr."""
+    """Read an article (- for standard input), and log skipped parts; UserError if unreadable."""
     log.info("reading %s", "standard input" if path == "-" else path)
     if path == "-":
         article = read_text("stdin", sys.stdin.buffer.read(), "standard input")
@@ -194,9 +193,9 @@ def _predict_article(
 
 
 def labelled_paragraphs(paths: Paths, model: Model | Path) -> LabelledParagraphs | None:
-    """The labelled paragraphs of a project, among which a model finds those similar to a text.
+    """Index a project's labelled paragraphs, by hand or weak, to find those similar to a text.
 
-    The result is None without any and, with a note on stderr, if they or `model` cannot be read.
+    The result is None if nothing is labelled or, with a note, if tables or model cannot be read.
     """
     try:
         from paratopic.corpus.labelled import read_labelled_paragraphs
@@ -249,7 +248,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 
 def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagraph]) -> Text:
-    """A line for each sentence with its share in the logit, for context and each of `nearest`."""
+    """A line for each sentence with its share in the topic's logit, then context and `nearest`."""
     topic = explanation.topic
     shares = [sentence.shares.get(topic, 0.0) for sentence in explanation.sentences]
     lines = [
@@ -273,10 +272,10 @@ def _explanation_text(explanation: Explanation, nearest: Sequence[SimilarParagra
 
 
 def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
-    """Predict files into a table or a folder `out`; return 0, or 3 if some rows have an error.
+    """Predict files into one table, if `out` ends in one of `WRITERS`, or else into a folder.
 
-    Totals are printed. A UserError refuses an `out` that the project uses or that is .jsonl, and
-    `resume` for a table; or it reports a file that cannot be read or written.
+    Totals are printed. The result is 0, or 3 if rows have errors. A UserError refuses an `out` that
+    the project uses or that ends in .jsonl, `resume` for a table, and files that cannot be used.
     """
     if not out.name:
         raise UserError(f'--out "{out}": name a table or a folder for the results')
@@ -319,7 +318,7 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
 
 
 def _print_counts(model: Model, done: jobs.Progress) -> None:
-    """Print counts and shares of the predicted outcomes, shares of the labels, and caveats."""
+    """Print counts (not empty) and shares of predicted outcomes, shares of labels, and caveats."""
     n_texts = sum(done.counts)
     label_shares = [f"{100 * share:.0f}" for share in model.calibration.shares]
     headings = ("count", "% of answers", "% of labels")

@@ -29,8 +29,8 @@ def read_proposal(
     `names` are the topics of --topics; if there are none, the table's labels become the topics.
     `path` is the table's path in params.yaml, and `label` the column with the labels, "" to search
     for it. If none is found and `names` is empty, candidates are printed, and the command exits
-    with status 2. A UserError reports a file that is no table, a column `label` that does not exist
-    or has fewer than two labels, and labels in addition to `names`.
+    with status 2. A UserError reports a file that is no table or has no rows, a column `label` that
+    does not exist or has fewer than two labels, and labels that are found in spite of `names`.
     """
     table_path = Path(table)
     if table_path.suffix.lower() not in TABLES:
@@ -106,7 +106,7 @@ def print_proposal(table: str, names: list[str], proposal: Proposal, rows: Label
 def _column_meanings(
     names: Sequence[str], columns: Mapping[str, str], rows: LabelledTable
 ) -> dict[str, str]:
-    """Key (text, label, group, id, any date) → words on its column: "90 characters on average"."""
+    """Key (text, label, group, id, date if any) → words on it, even if no column stands for it."""
     frame, votes, fields = rows
     meanings = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
@@ -128,7 +128,7 @@ def _column_meanings(
 
 
 def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
-    """Print labels that mean no label; then each topic, and none, with its rows and labels."""
+    """Print cells that mean no label; then outcomes that occur, with numbers of rows and cells."""
     labels = proposal.source.labels
     if missing := [label for label in labels if proposal.source.label_topics(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
@@ -141,7 +141,7 @@ def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
 
 
 def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
-    """Notes on columns or labels that may be misread, with remedies; `label` is that of --label."""
+    """Notes on columns or labels that may be misread; `label` is that of --label, "" for none."""
     notes, again = [], f"{invocation()} --again"
     column = proposal.columns.get("label", "")
     others = columns_named_for(proposal.candidates, "label")

@@ -55,7 +55,10 @@ def publish_labels(
 
 
 def _publish(out: Path, write: Callable[[Path], None], yes: bool) -> None:
-    """Make a new folder `out` by `write`, list its files; keep it if `yes` or the user agrees."""
+    """Let `write` fill a new folder, list it, and keep it as `out` if `yes` or the user agrees.
+
+    A UserError refuses an `out` that exists or lacks a parent folder; a user's no is `typer.Abort`.
+    """
     if out.exists():
         raise UserError(f"{out} exists already; name another folder")
     if not out.absolute().parent.is_dir():

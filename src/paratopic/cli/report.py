@@ -104,8 +104,7 @@ def _print_comparison(project: Project, comparison: Comparison) -> None:
 def _full_page_sections(project: Project, labelling: Labelling | str) -> dict[str, object]:
     """The sections of `render_page` that need the champion: shares, labels, mistakes, labelled.
 
-    Shares and mistakes are the message of a UserError if they cannot be made, and `labelling` if
-    that is such a message.
+    Shares and mistakes, like `labelling`, may be a UserError's message; labelled may be None.
     """
     if isinstance(labelling, str):
         return {"shares": labelling, "labels": "", "mistakes": labelling}
@@ -124,7 +123,6 @@ def _full_page_sections(project: Project, labelling: Labelling | str) -> dict[st
 
 
 def _result_or_problem(make: Callable[[], Result]) -> Result | str:
-    """The result of a function, or the message of its `UserError`."""
     try:
         return make()
     except UserError as error:
@@ -132,7 +130,7 @@ def _result_or_problem(make: Callable[[], Result]) -> Result | str:
 
 
 def _comparison_table(comparison: Comparison) -> Table:
-    """Table of the main metrics: a row for each, a column for each model, the champion in bold."""
+    """Table of main metrics (rows) by model (columns, at least one), the champion's in bold."""
     models, champion = comparison.models, comparison.champion
     best = Column(f"{champion}\n(champion)", style="bold")
     columns = [best if name == champion else name for name in models]
@@ -178,7 +176,7 @@ def status() -> None:
 
 
 def _print_labels(project: Project) -> None:
-    """Print the labels by topic, a note on how they were drawn, and the labels by annotator."""
+    """Print numbers of labels by topic, how they were drawn, and numbers of votes by annotator."""
     labelling, in_units = project.labelling, project.labelling.in_units
     data = labelling.labelled
     counts = count_labels(data)
@@ -214,10 +212,9 @@ def count_labels(data: Labelled) -> pd.DataFrame:
 
 
 def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
-    """Notes on topics, figures for new articles, and sure predictions that lack labels.
+    """Notes on missing labels: of topics (`_topic_notes`), for new articles and sure predictions.
 
-    The first part is that of `_topic_notes`. `metrics` are the champion's; None leaves out only
-    notes on unmeasured topics and on sure predictions.
+    Without `metrics`, the champion's, none is about unmeasured topics or sure predictions.
     """
     hand = data.hand_labelled
     notes = _topic_notes(data, metrics)
@@ -235,9 +232,10 @@ def missing_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
 
 
 def _topic_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
-    """Notes that name topics with under two hand labels, without definition or without figures.
+    """At most four notes, each of which names topics that lack labels, a definition or figures.
 
-    Without `metrics`, no topic is unmeasured. The last note is added if no hand label is none.
+    They are about topics with fewer than two hand labels; with nothing but a name as definition;
+    with two labels but no figures in `metrics`, if given; and about none, if no hand label is none.
     """
     topics, hand = data.topics, data.hand_labelled
     counts, notes = hand.counts, []

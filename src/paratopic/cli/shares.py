@@ -132,7 +132,7 @@ def shares(
 
 
 def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> None:
-    """Raise a UserError for over two, repeated or reserved columns, or for a wrong --compare."""
+    """UserError for over two, equal or reserved columns; `compare` without any, or equal values."""
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
     if len({*columns}) < len(columns):
@@ -149,7 +149,7 @@ def _check_columns(columns: Sequence[str], compare: tuple[str, str] | None) -> N
 
 
 def _check_files(unit: Counted, outs: Sequence[Path], rows: Path | None, texts: bool) -> None:
-    """Raise a UserError for files of unknown formats, or for options that exclude each other."""
+    """UserError for unknown suffixes, `rows` for words, `texts` without `rows`, or equal files."""
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
@@ -162,7 +162,7 @@ def _check_files(unit: Counted, outs: Sequence[Path], rows: Path | None, texts: 
 
 
 def _draw_step(findings: Findings, columns: Sequence[str], corpus: Corpus) -> dict[str, str]:
-    """Command that draws labels to narrow the intervals → its purpose; {} if none is needed."""
+    """Command that draws labels to narrow intervals → purpose; {} if narrow or by two columns."""
     n, purpose = wording.further_labels(findings, corpus)
     if corpus.counted == "articles":
         return {"paratopic label --random --articles": "narrow the intervals"}
@@ -196,7 +196,7 @@ def _rich_table(cells: Cells, title: str) -> Table:
 def _write(
     path: Path, findings: Findings, columns: Sequence[str], title: str, footnotes: Sequence[str]
 ) -> None:
-    """Write shares as numbers (.csv, .json), a table in % with footnotes (.md, .tex), or a plot."""
+    """Write numbers (.csv, .json), a table in % with footnotes (.md, .tex), or else a plot."""
     suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
         warning = f"{BORROWED}; labels contradict that: do not report"

@@ -172,10 +172,9 @@ def _trust_source(source: Source, folder: Path) -> None:
 def renew(folder: Path, topics: Topics, source: Source) -> str:
     """Replace the topics and sources of a project, and return a message with the old ones.
 
-    Labels and all other settings stay. A topic that existed before keeps its definition, its
-    patterns and its former names. Paragraphs with a label of another topic have to be labelled
-    again, as after `paratopic codebook drop`. A UserError reports that there is no project, that
-    its labels cannot be read, or that the form of a file cannot be edited.
+    Labels and all other settings stay. A topic that was there keeps its definition, patterns and
+    former names. Paragraphs with a label of another topic have to be labelled again. A UserError
+    reports a missing project, labels that cannot be read, or a file that cannot be edited.
     """
     project = Project(folder)
     paths, before, log = project.paths, project.params, project.log
@@ -200,7 +199,7 @@ def renew(folder: Path, topics: Topics, source: Source) -> str:
 
 
 def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) -> Topics:
-    """`topics` with their entries in `before`; other names of `before` in `used` become retired."""
+    """Give topics their entries in `before`; retire its other names that labels have (`used`)."""
     old_topics = {topic.name: topic for topic in before.topics}
     codebook = []
     for new in topics.topics:
@@ -218,7 +217,7 @@ def _with_known_topics(topics: Topics, before: Topics, used: Collection[str]) ->
 def _init_with_table(
     folder: Path, names: list[str], table: str, label: str, random: bool, again: bool
 ) -> None:
-    """Make or, if `again`, change a project with a table as source; print how columns are read."""
+    """Make or, if `again`, renew a project with a table as source; print columns and next steps."""
     path = _source_path(folder, Path(table))
     proposal, columns = read_proposal(names, table, path, label)
     proposal = proposal._replace(source=replace(proposal.source, random=random))
@@ -257,7 +256,7 @@ def _source_path(folder: Path, path: Path) -> str:
 
 
 def _print_start(folder: Path, note: str, check: dict[str, str], to_label: dict[str, str]) -> None:
-    """Print a note on the new project, and its next steps."""
+    """Print a note and next steps, including `check` and `to_label` (command → purpose)."""
     print(note)
     go = {} if folder == Path() else {f"cd {folder}": "go to the project"}
     file = Paths(folder).topics.relative_to(folder)
@@ -272,7 +271,7 @@ def _edit_new_params(topics: Topics, source: Source, file: CommentedMap) -> None
 
 
 def _edit_params(topics: Topics, source: Source, file: CommentedMap) -> None:
-    """Set topics.mode, and prepare.sources to this source alone, in a params.yaml."""
+    """Set topics.mode, and prepare.sources to this source alone, in the parsed params.yaml."""
     path = source_entry(source)
     sources = flow_list([path]) if isinstance(path, str) else [path]
     for section, key, value in (("topics", "mode", topics.mode), ("prepare", "sources", sources)):
@@ -311,5 +310,4 @@ def _commit(folder: Path, paths: Sequence[str]) -> str:
 
 
 def _git(folder: Path, *words: str) -> int:
-    """Run git in a folder, and return its exit status."""
     return subprocess.run(["git", *words], cwd=folder, capture_output=True).returncode

@@ -86,10 +86,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Draw:
-    """The options of `suggest` and `label` that determine how paragraphs are chosen.
-
-    By default, the model suggests all of them. Options that contradict each other are a UserError.
-    """
+    """How paragraphs are chosen, by default by a model; contradictory options are a UserError."""
 
     random: bool = False
     mixed: bool = False
@@ -100,7 +97,6 @@ class Draw:
 
     @property
     def is_search(self) -> bool:
-        """Whether paragraphs are searched for by topics or by a text."""
         return bool(self.topics or self.contains)
 
     @property
@@ -227,7 +223,7 @@ def label(
 
 
 def _load_model(project: Project, draw: Draw, model: str | None, hidden: bool) -> Model | None:
-    """Load a model if `draw` needs it or it is not hidden, else None; refuse unknown topics."""
+    """Load a model if it chooses or is not hidden, else None; UserError for a topic it lacks."""
     topics = project.params.topics
     topics.check(draw.topics, "--topic")
     if hidden and not draw.needs_model:
@@ -276,7 +272,7 @@ def _suggestions(
 
 
 def _nothing_to_label(project: Project, draw: Draw) -> UserError:
-    """Make the error for a draw that finds no paragraph without a label; it names the sources."""
+    """Error for a draw that found nothing: no unlabelled text matches --contains or is left."""
     labelling = project.labelling
     if draw.contains:
         problem = labelling.in_units("no paragraph without a label contains it")
@@ -302,7 +298,7 @@ def _draw_suggestions(
     """Choose at most n unlabelled paragraphs, or more to complete an article, by the options.
 
     `groups` are those of --by. Without options, paragraphs whose labels are retired come first,
-    with the reason, and then the model's suggestions. All have predictions unless `hidden`.
+    with a reason, and then suggestions by the model. Predictions are left out if `hidden`.
     """
     labelling, seed = project.labelling, project.params.seed
     frame, voted = labelling.paragraphs, set(labelling.answers_on)
@@ -328,7 +324,7 @@ def _draw_suggestions(
 
 
 def _texts_by_group(labelling: Labelling, by: Sequence[str]) -> Groups:
-    """Group of --by, such as "source=Post" → its texts; UserError if column or value is unknown."""
+    """Group "source=Post" → its texts, by COLUMN or COLUMN=VALUE in `by`; UserError if unknown."""
     groups: dict[str, set[str]] = {}
     for option in by:
         name, equals, value = option.partition("=")
@@ -371,7 +367,7 @@ def _print_plan(project: Project, groups: Groups, drawn: Sequence[Suggestion]) -
 
 
 def _is_hidden(project: Project, blind: bool | None, reason: str) -> bool:
-    """Whether to hide predictions: as the option says, or else if there is a reason."""
+    """Whether to hide predictions: `blind`, or if None whether there is a reason (logged)."""
     if blind is None and reason and project.paths.champion.exists():
         log.warning(
             "note: %s, so the model's predictions are hidden; --no-blind shows them", reason

@@ -43,10 +43,10 @@ _SENTENCE_END = re.compile(rf"[.!?…{STOPS}{QUESTIONS}][{CLOSERS}]*$")
 def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[np.bool_]:
     """Whether each of n rows of the paragraph table is boilerplate, (n,).
 
-    A row of an article in `split`, the articles that were split into paragraphs, is boilerplate if
-    its text is a reference or a fragment, or if near-duplicates of it, whatever their digits, are
-    in at least `RECURRING` articles, of which copies count as one. Other rows are never
-    boilerplate.
+    `split` has the ids of the articles that were split into paragraphs; rows of other articles are
+    never boilerplate. A row is boilerplate if its text is a reference or a fragment, or if it and
+    its near-duplicates, with all digits alike, are in at least `RECURRING` articles of `split`, of
+    which copies count as one.
     """
     is_split = frame["article"].isin(list(split)).to_numpy(dtype=bool)
     rows = frame[is_split]
@@ -64,9 +64,9 @@ def is_boilerplate(frame: pd.DataFrame, split: Collection[str]) -> npt.NDArray[n
 def _is_reference(text: str) -> bool:
     """Whether a text only names something: 'Billing code 3295-F1-P', '"Talks open", May 5, 2008'.
 
-    It does if fewer than a third of its characters are small letters, unless it is all in capitals.
-    Otherwise it does if at least a quarter of its words have digits, or the last of at most
-    `MOST_WORDS_DATED` words has, and it does not end like a sentence.
+    If fewer than a third of its characters without blanks are small letters, it does unless it is
+    all in capitals. Otherwise it does if it does not end like a sentence and has digits in a
+    quarter of its words, or in the last of at most `MOST_WORDS_DATED`. It must not be blank.
     """
     # Letters of scripts without capitals count as lower case.
     n_small = sum(map(str.isalpha, text)) - sum(map(str.isupper, text))

@@ -48,7 +48,7 @@ def near_duplicates(texts: Sequence[str]) -> Integers:
 
     Two texts are near-duplicates when the Jaccard index of their sets of three-word sequences is
     `NEAR_DUPLICATE` or more. They also share a number when a chain of near-duplicates links them.
-    Case and punctuation are ignored.
+    Case and punctuation are ignored. Texts of one or two words must have the same words in order.
 
     >>> near_duplicates(["Tariffs rose today.", "It rained.", "tariffs rose today"]).tolist()
     [0, 1, 0]
@@ -65,20 +65,15 @@ def near_duplicates(texts: Sequence[str]) -> Integers:
 def article_groups(articles: Integers, duplicates: Integers) -> Integers:
     """Number n paragraphs, (n,), so that those of an article, and of its copies, share a number.
 
-    Numbers are from 0 in order of appearance. Two articles are copies when more than half of the
-    distinct paragraphs of both are near-duplicates of paragraphs of the other. Two articles also
-    share a number when a chain of copies connects them. Paragraphs in more than `RECURRING`
-    articles do not count as near-duplicates, unless two articles have exactly the same paragraphs.
+    `articles`, (n,), are the numbers of their articles, and `duplicates`, (n,), are from
+    `near_duplicates`. These numbers and the result are from 0 in order of appearance. Two articles
+    are copies when more than half of the distinct paragraphs of both are near-duplicates of
+    paragraphs of the other, or when a chain of copies connects them. Paragraphs in more than
+    `RECURRING` articles do not count as near-duplicates, unless two articles have exactly the same
+    paragraphs.
 
     >>> article_groups(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])).tolist()
     [0, 0, 0, 0, 1, 1]
-
-    Parameters
-    ----------
-    articles
-        (n,) number of each paragraph's article, from 0 in order of appearance.
-    duplicates
-        (n,) numbers of the paragraphs from `near_duplicates`.
     """
     members = sparse.csr_matrix((np.ones(len(articles), dtype=np.int32), (articles, duplicates)))
     members.data[:] = 1
@@ -111,8 +106,8 @@ def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Int
     """Number n rows, (n,) from 0 in order of appearance; rows in a chain of close ones share one.
 
     `features`, (n, m), are zeros and ones. `sizes`, (n,), are the numbers of features of the rows,
-    also of features without a column. `close` may be true only of rows that share at least half of
-    the features of the larger row.
+    including those without a column. `close` decides which pairs are close; it must be false of
+    rows that share less than half of the features of the larger row.
     """
     rare = _rarer_half(features, sizes)
     # Pairs of rows that follow each other among those with a feature connect most copies.
@@ -130,8 +125,8 @@ def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Int
 def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matrix:
     """Drop the ceil(size / 2) - 1 most common features of each row, and features of one row only.
 
-    Two rows that share at least half of the features of the larger row still share one. `sizes`,
-    (n,), also count features without a column. The shape, (n, m), stays.
+    Two rows that share at least half of the features of the larger row still share one. Parameters
+    are those of `_connect`. The result, (n, m), is a copy with zeros for dropped features.
     """
     n_rows = np.bincount(features.indices, minlength=features.shape[1])
     row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
@@ -146,11 +141,11 @@ def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matr
 
 
 def _unconnected(rare: sparse.csc_matrix, numbers: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """Yield all pairs of rows with a common feature and different `numbers`, as two arrays (m,).
+    """Yield all pairs of rows with a common feature and different numbers, as two arrays.
 
-    The pairs come in parts of limited size, and a pair may be in two parts. Rows with the number of
-    a feature's first row are not paired with each other, because a text with thousands of copies
-    would have millions of pairs.
+    `rare` is from `_rarer_half`, and `numbers`, (n,), are those of the rows. Pairs come in parts of
+    limited size, and one may come twice. Rows with the number of a feature's first row are not
+    paired with each other, because a text with thousands of copies would have millions of pairs.
     """
     column = rare.tocoo().col
     other = numbers[rare.indices] != numbers[rare.indices[rare.indptr[column]]]
@@ -180,7 +175,10 @@ def _ones_at(row: Integers, column: Integers, shape: tuple[int, int]) -> sparse.
 def _close_pairs(
     features: sparse.csr_matrix, sizes: Integers, close: _Close, row: Integers, column: Integers
 ) -> tuple[Integers, Integers]:
-    """Select the pairs of rows, two arrays (m,), for which `close` is true; their order stays."""
+    """Select those of m pairs of rows for which `close` is true, as two arrays in the same order.
+
+    `row` and `column`, (m,), number the two rows of each pair. The others are as for `_connect`.
+    """
     # A close pair shares half of the larger row's features, so the smaller row has at least these.
     possible = 2 * np.minimum(sizes[row], sizes[column]) >= np.maximum(sizes[row], sizes[column])
     row, column = row[possible], column[possible]
@@ -195,10 +193,10 @@ def _close_pairs(
 
 
 def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
-    """Number the words of texts, without case and punctuation, in order of appearance.
+    """Number the words of n texts, and their distinct sequences of words, from 0 by appearance.
 
-    Returns the number of each text's sequence of words, (n,), and for each distinct sequence an
-    array of the numbers of its words. A text without a word counts as one word.
+    Returns the number of each text's sequence, (n,), and for each distinct sequence an array of the
+    numbers of its words. Case and punctuation are ignored; a text without a word is one word.
     """
     vocabulary: dict[str, int] = {}
     sequence_numbers: dict[bytes, int] = {}
@@ -214,7 +212,8 @@ def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.i
 def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
     """Matrix (n, m) of zeros and ones: which of m three-word sequences each of n sequences has.
 
-    A sequence of one or two words is padded: "tariffs rose" → {"tariffs rose -"}.
+    `sequences` have the numbers of their words; none is empty. One or two words are padded:
+    "tariffs rose" → {"tariffs rose -"}.
     """
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     padding = np.full(2, -1, dtype=np.int32)

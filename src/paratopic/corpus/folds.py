@@ -98,7 +98,8 @@ def make_folds(
     """Deal labelled paragraphs to repeated stratified folds, by article if there are enough.
 
     A hand-labelled paragraph is never held out if each of its topics is in one group or one text
-    only. A paragraph with a weak label joins the hand labels of its group, or else a random fold.
+    only. A paragraph with a weak label joins the hand labels of its group. Without any it joins a
+    random fold or, with a holdout, is never held out.
 
     Parameters
     ----------
@@ -109,16 +110,17 @@ def make_folds(
         Number of folds wanted. It is reduced to the number of groups with the rarest topic that is
         in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer groups.
     n_repeats
-        Number of times that all paragraphs are dealt; once with a holdout.
+        Number of times that all paragraphs are dealt. With a holdout, it is unused, and the result
+        has one repeat and one fold.
     holdout
-        Share of the paragraphs to hold out once, instead of folds; None for folds. It is a share of
-        those that can be held out. The real share may differ, because groups are not divided and a
-        rare topic allows fewer shares.
+        Share to hold out once of the paragraphs that can be held out, instead of folds; None for
+        folds. The real share may differ, because groups are not divided and a rare topic allows
+        fewer shares.
 
     Raises
     ------
     TooFewLabels
-        No paragraph has a topic, or fewer than two topics have two distinct paragraphs.
+        Fewer than two topics of hand labels have two distinct paragraphs each.
     """
     rows = rows.sort_values("id", ignore_index=True)
     by_hand = has_hand_label(rows).to_numpy()
@@ -152,7 +154,8 @@ def no_folds(rows: pd.DataFrame, reason: str) -> Folds:
     """Folds that hold nothing out, so that models are trained but not measured.
 
     Each of `rows`, with the columns id and, unless all labels are by hand, label_source, is a group
-    of its own, with fold `ALWAYS_TRAIN`. The only message begins with `reason`.
+    of its own, with repeat 0 and fold `ALWAYS_TRAIN`; `n_folds` and `n_repeats` are 0. The only
+    message begins with `reason`, which has no full stop at its end; nor has the message.
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
@@ -166,17 +169,11 @@ def no_folds(rows: pd.DataFrame, reason: str) -> Folds:
 def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Integers:
     """Deal rows to folds with similar shares of each topic, without dividing a group.
 
-    The method is `StratifiedGroupKFold` of scikit-learn, with none of the topics as a class, or
-    iterative stratification if a row has several topics. The order of topics does not matter.
-
-    Parameters
-    ----------
-    targets, groups
-        (n, k) which topics each row has, and (n,) number of each row's group.
-
-    Returns
-    -------
-    (n,) number, from 0, of the fold in which each row is held out.
+    The result, (n,), is the number, from 0, of the fold that holds out each row. `targets`, (n, k),
+    says which topics each row has, and `groups`, (n,), has the rows' group numbers. Some topic, or
+    none of them, must be in at least `n_folds` groups. The method is `StratifiedGroupKFold` of
+    scikit-learn, with none of the topics as a class, or iterative stratification if a row has
+    several topics. The order of topics does not matter.
     """
     # The import is late because it is slow, and most stages only read folds.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -200,20 +197,11 @@ def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Intege
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
 ) -> Iterator[tuple[int, int, Integers, Integers]]:
-    """Iterate over the repeats and folds in the table of `Folds`, in order of their numbers.
+    """Yield, in order, each fold of each repeat that holds out any of the paragraphs `ids`.
 
-    A training part leaves out the rows of groups that are held out, and near-duplicates of rows
-    that are.
-
-    Parameters
-    ----------
-    ids
-        Ids of the paragraphs, in the order that positions refer to.
-
-    Yields
-    ------
-    Numbers of the repeat and of the fold, then positions in `ids` of the training rows and of the
-    held-out rows.
+    `table` is that of `Folds` and has all of the ids. An item is the numbers of the repeat and of
+    the fold, then the positions in `ids` of the training rows and of the held-out rows. A training
+    part leaves out the rows of groups that are held out, and near-duplicates of rows that are.
     """
     for repeat, part in table.groupby("repeat"):
         columns = part.set_index("id").loc[list(ids), ["group", "duplicates", "fold"]]
@@ -225,7 +213,11 @@ def iterate_folds(
 
 
 def _refuse_too_few(targets: pd.DataFrame, duplicates: Integers) -> None:
-    """Raise `TooFewLabels` unless two topics have two distinct paragraphs each, by `duplicates`."""
+    """Raise `TooFewLabels` unless at least two topics have two distinct paragraphs each.
+
+    `targets` has a boolean column for each topic of hand labels, maybe none; `duplicates`, (n,),
+    are the numbers of near-duplicates, which count as one paragraph.
+    """
     if targets.columns.empty:
         raise TooFewLabels(
             "no labelled paragraph has a topic: label more (`paratopic label --random`)"
@@ -247,10 +239,10 @@ def _choose_groups(
 ) -> tuple[str, Integers, list[str]]:
     """Group rows by article with its copies if there are enough articles, else by near-duplicates.
 
-    `LEAST_FOLDS` articles must have a topic in a paragraph that no other article has, so that
-    examples to train on are left, whichever articles are held out. Two topics must be measurable.
-    Returns the split unit, (n,) numbers of the rows' groups, and messages: why articles are too
-    few, or none.
+    `LEAST_FOLDS` articles, copies counted once, must have a topic in a paragraph that no other one
+    has, so that examples are left, whichever articles are held out. Two topics must be measurable.
+    Returns "article" or "paragraph", (n,) numbers of the rows' groups, and a list with a message
+    why articles are too few, without a full stop at its end, or an empty list.
     """
     articles = article_groups(pd.factorize(article)[0], duplicates)
     in_one = pd.Series(articles).groupby(duplicates).transform("nunique") == 1
@@ -284,7 +276,11 @@ def _measurable(targets: pd.DataFrame, groups: Integers, duplicates: Integers) -
 
 
 def _not_measurable(targets: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
-    """Messages, at most two: on the topics in only one group, and on those in only one text."""
+    """Messages, at most two: on the topics in only one group, and on those in only one text.
+
+    `targets` has only columns of topics that are not measurable. Both messages become one if groups
+    are near-duplicates (`split_unit` is "paragraph").
+    """
     names_by_unit: dict[str, list[str]] = {}
     for name, n in _groups_per_topic(targets, groups).items():
         names_by_unit.setdefault(split_unit if n == 1 else "paragraph", []).append(name)
@@ -305,9 +301,9 @@ def _choose_number(
 ) -> tuple[int, list[str]]:
     """Number of folds to deal to, and a list with a message if a rare topic reduces it, else empty.
 
-    The number is `n_folds` or, with a holdout, the denominator of its share. `counts` are the
-    numbers of groups of each measurable topic. The smallest count limits the number, but not to
-    less than `LEAST_FOLDS` or, if this is less, the largest count.
+    The number is `n_folds` or, with a holdout, the denominator of its share: 5 for 0.2. `counts`
+    are the numbers of groups of each measurable topic, of which there is at least one. The smallest
+    count limits the number, but not to less than `LEAST_FOLDS` or, if less, the largest count.
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
@@ -362,7 +358,7 @@ def _deal_iteratively(targets: Booleans, groups: Integers, n_folds: int, seed: i
     The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
     Data", applied to groups instead of rows. The topic in the fewest remaining groups comes first.
     Its groups, largest first, each go to the fold that lacks most rows of this topic, then most
-    rows at all. "None of the topics" is treated as a topic.
+    rows at all. "None of the topics" is treated as a topic. With few groups, a fold may get no row.
     """
     numbers, group_of = np.unique(groups, return_inverse=True)
     # The columns count the rows of each group: with each topic, with none of them, and all.
@@ -387,7 +383,11 @@ def _deal_iteratively(targets: Booleans, groups: Integers, n_folds: int, seed: i
 
 
 def _untrained_topics(table: pd.DataFrame, targets: pd.DataFrame) -> list[str]:
-    """A list with a message about topics that a fold holds out and cannot train on; else empty."""
+    """A list with a message about topics that a fold holds out and cannot train on; else empty.
+
+    `targets`, in the order of the table's first repeat, has topics of hand labels as columns. Weak
+    labels with these topics count, too.
+    """
     untrained: set[str] = set()
     for _, _, train, held_out in iterate_folds(table, list(table["id"][: len(targets)])):
         is_untrained = targets.iloc[held_out].any() & ~targets.iloc[train].any()
@@ -406,22 +406,21 @@ def deal_unlabelled(
 
     A paragraph is dealt to the fold of its article. An article without labels goes to the fold that
     holds out a near-duplicate of one of its paragraphs, or else to a random one, in proportion to
-    the labels that folds hold out. The result does not depend on how labelled paragraphs were
-    drawn.
+    the hand labels that folds hold out.
 
     Parameters
     ----------
     paragraphs
-        Paragraph table. Boilerplate is left out, and repetitions of a text.
+        Paragraph table. Boilerplate, repetitions of a text and texts of `rows` are left out.
     rows
         Its labelled rows. Those with weak labels in no fold are dealt like those without a label.
 
     Returns
     -------
-    A row for each paragraph and repeat: id, article, repeat, fold (`ALWAYS_TRAIN` in an article
-    that no fold holds out), and copy_of, the id of a labelled near-duplicate or "". At most
-    `MOST_TEXTS` are drawn. There are no rows if folds do not hold out whole articles in turn,
-    because out-of-fold models then do not predict all of the corpus.
+    A row for each paragraph, of which at most `MOST_TEXTS` are drawn, and repeat: id, article,
+    repeat, fold (`ALWAYS_TRAIN` in an article that no fold holds out), and copy_of, the id of a
+    labelled near-duplicate or "". There are no rows with a holdout or if the split unit is not the
+    article, because out-of-fold models then do not predict all of the corpus.
     """
     if folds.split_unit != "article" or folds.n_folds < 2:
         return pd.DataFrame(columns=DEALT_COLUMNS)

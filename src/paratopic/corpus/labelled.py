@@ -96,8 +96,8 @@ def with_labels(paragraphs: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 def with_sample(frame: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
     """Add the columns draw, frame, weight and effective_count of the sample to the paragraph table.
 
-    Without a hand label, draw and frame are "". Without a row in the sample, weight and
-    effective_count are NaN. The column label_source must be there.
+    `frame` has the column label_source (`with_labels`). Without a hand label, draw and frame are
+    ""; without a row in the sample, weight and effective_count are NaN.
     """
     sample = sample.set_index("paragraph").reindex(frame["id"]).set_axis(frame.index)
     has_label = frame["label_source"] == "hand"
@@ -160,11 +160,11 @@ class Pool:
     def without_leakage(
         self, train: Integers, held_out: Integers, others: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """Select the distinct texts that a model may be trained on if labelled rows are held out.
+        """Select the distinct unlabelled texts to train on if labelled rows are held out.
 
-        A text is left out if its article is one of the held-out `others`, or has labels but none in
-        the training part. Near-duplicates of such texts and of held-out rows are left out, too.
-        `train` and `held_out` are positions of labelled rows.
+        `train` and `held_out` are positions of labelled rows, and `others` ids of further articles
+        that are held out. Texts of an article in `others`, or with labels but none in `train`, are
+        left out, as are near-duplicates of such texts and of held-out rows.
         """
         labelled, articles = self.labelled["article"], self.unlabelled["article"]
         duplicates = self._duplicates[len(labelled) :]
@@ -286,9 +286,9 @@ class Labelled:
     def without_leakage(self, train: Integers, held_out: Integers) -> tuple[Texts, Texts]:
         """Texts to train on and held-out texts, neither of which has the other in its context.
 
-        If an article has paragraphs of both, its held-out paragraphs lose their context, and all
-        paragraphs to train on lose near-duplicates of held-out ones from theirs. `train` and
-        `held_out` are positions of rows.
+        Contexts change only if an article has paragraphs of both. Then its held-out paragraphs lose
+        their context, and all paragraphs to train on lose near-duplicates of held-out ones from
+        theirs. `train` and `held_out` are positions of rows.
         """
         articles = self.rows["article"].to_numpy()
         to_train, to_score = self.texts.select(train), self.texts.select(held_out)
@@ -303,7 +303,7 @@ class Labelled:
     def _duplicates(self) -> Integers:
         """Numbers of near-duplicates among the distinct texts, (m,).
 
-        A heading has `NO_TEXT`, unless a paragraph has the same text.
+        A heading or title has `NO_TEXT`, unless a paragraph has the same text.
         """
         texts = self.texts
         neighbours = [texts.at(part).ravel() for part in ("before", "after")]
@@ -331,7 +331,7 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
 
 def check_names(frame: pd.DataFrame, topics: Topics) -> None:
-    """Raise a UserError if a label has a topic that is no longer in the codebook."""
+    """Raise a UserError if a label, by hand or weak, has a topic that the codebook lacks."""
     labels = frame[["id", "label"]].explode("label").dropna()
     former = labels[~labels["label"].isin(topics.names)]
     if len(former):
@@ -365,8 +365,8 @@ def read_sampled(paths: Paths, topics: Topics) -> Labelled:
 def make_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
     """Draw a pool of paragraphs that have no label, with at most `most` distinct texts.
 
-    `rows` are the labelled rows of the paragraph table. A drawn text keeps a row for each of its
-    articles.
+    `rows` are the labelled rows of the paragraph table. Boilerplate may be drawn, and a text that a
+    labelled row has, too. A drawn text keeps a row for each of its articles.
     """
     unlabelled = paragraphs[~paragraphs["id"].isin(rows["id"])]
     unlabelled = unlabelled.drop_duplicates(["article", "text"])

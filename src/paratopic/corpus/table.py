@@ -32,15 +32,12 @@ _ISO = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 
 
 def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> list[str]:
-    """Value of each of n rows; `UNKNOWN` for a row without one.
+    """Value of each of n rows; `UNKNOWN` for a row without one, or if there is no such column.
+
+    `name` is a column, or else one of `PERIODS`, which follow from the column date.
 
     >>> values_by({"date": ["2025-09-15", None, "March 2025"]}, "month", 3)
     ['2025-09', '(unknown)', '(unknown)']
-
-    Parameters
-    ----------
-    name
-        A column, or else one of `PERIODS`, which follow from the column date.
     """
     if name in PERIODS and (name not in columns or name == "date"):
         starts = [_cell_text(cell)[: PERIODS[name]] for cell in columns.get("date", [""] * n)]
@@ -50,7 +47,9 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
 
 @lru_cache(10_000)
 def _period(start: str, name: str) -> str:
-    """The period of a date, from its beginning in ISO form; `UNKNOWN` if the date is less exact.
+    """The period of a date, from the first `PERIODS[name]` characters of its ISO form.
+
+    It is `UNKNOWN` if there are fewer, or if they begin no real date.
 
     >>> _period("2025-09", "month"), _period("2025", "decade"), _period("2025-02-30", "date")
     ('2025-09', '2020s', '(unknown)')
@@ -110,10 +109,11 @@ def describe_size(frame: pd.DataFrame) -> str:
 
 
 def passages_for(frame: pd.DataFrame, ids: Iterable[str]) -> list[Passage]:
-    """A passage for each of the ids, in their order; `frame` has all paragraphs of the articles.
+    """A passage for each of the ids, in their order, with up to `N_NEIGHBOURS` on each side.
 
-    A neighbour is the text in the column before or after, or else the next row by position, if the
-    column ordered is true.
+    `frame` is a paragraph table with the ids and all paragraphs of their articles; an id that it
+    lacks gives a wrong passage and no error. A neighbour is the text in the column before or after,
+    or else that of the next row by position, if the column ordered is true.
     """
     context = [frame[name].tolist() for name in ("before", "after", "heading", "title")]
     places = frame["position"].astype(object).where(frame["ordered"], None)
@@ -187,9 +187,10 @@ def write_columns(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
 
 
 def read_columns(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    """Read the columns of a schema from a parquet file; a UserError if it is missing or damaged.
+    """Read the columns of a schema, and no others, from a parquet file.
 
-    Cells of list columns become Python lists. Columns that the file lacks have nulls.
+    Cells of list columns become lists or None. Columns that the file lacks have nulls. A missing or
+    damaged file is a UserError.
     """
     try:
         table = pq.read_table(path, schema=schema)
@@ -241,14 +242,11 @@ def with_metadata(frame: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def column_values(rows: pd.DataFrame, name: str, option: str = "--by") -> list[str]:
-    """Value of a column for each paragraph; `UNKNOWN` for a paragraph without one.
+    """Value of a column for each paragraph, as a str; `UNKNOWN` for a paragraph without one.
 
-    Parameters
-    ----------
-    name
-        article, title, heading, a field, or one of `PERIODS`, which follow from the field date.
-    option
-        Command option with the name, for messages.
+    `rows` are from `with_metadata`. `name` is article, title, heading, a field or a period: one of
+    `PERIODS` that is no field follows from the field date. A date that is less exact is `UNKNOWN`,
+    also if `name` is date. `option` is the command option with the name, for messages.
 
     Raises
     ------
@@ -266,7 +264,8 @@ def column_values(rows: pd.DataFrame, name: str, option: str = "--by") -> list[s
 def _refuse_unknown_column(rows: pd.DataFrame, name: str, option: str) -> None:
     """Raise a UserError unless `name` is article, title, heading, a field, or a period of a date.
 
-    A period, one of `PERIODS`, is refused if no paragraph has a date. `option` begins the message.
+    A period, date included, is refused if no paragraph has a date. A field with the name of another
+    period is a field. `option` begins the message.
     """
     metadata = [str(column) for column in rows if column not in PARAGRAPHS_SCHEMA.names]
     names = ["article", "title", "heading", *metadata]
@@ -289,7 +288,8 @@ def _refuse_unknown_column(rows: pd.DataFrame, name: str, option: str) -> None:
 def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
     """Group of each value of a column, such as ``"source=Post"`` → its distinct texts.
 
-    Boilerplate is left out. The parameters and errors are those of `column_values`.
+    The parameters and errors are those of `column_values`. Paragraphs without a value have the
+    group ``"source=(unknown)"``. A group with boilerplate only has no texts.
     """
     groups: dict[str, set[str]] = {}
     values = column_values(rows, name)
@@ -301,16 +301,11 @@ def groups_by(rows: pd.DataFrame, name: str) -> dict[str, set[str]]:
 
 
 def texts_by_frame(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[str]]:
-    """Frame → its distinct texts without boilerplate.
+    """Frame → its distinct texts without boilerplate, also for other groups of the same columns.
 
-    Parameters
-    ----------
-    rows
-        Paragraphs with the columns of `with_metadata`.
-    frames
-        Groups such as ``"source=Post"``, and tables such as ``"table NAME"``. The result has all
-        groups of their columns. Groups that no longer exist are left out; tables that no longer
-        exist have no texts.
+    `rows` are paragraphs from `with_metadata`. `frames` are groups such as ``"source=Post"``, which
+    are left out if they no longer exist, and tables such as ``"table NAME"``, which then have no
+    texts.
     """
     wanted, texts = [*frames], dict[str, set[str]]()
     for column in {frame.partition("=")[0] for frame in wanted if "=" in frame}:
@@ -325,7 +320,9 @@ def texts_by_frame(rows: pd.DataFrame, frames: Iterable[str]) -> dict[str, set[s
 
 
 def ids_in_words(metadata: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
-    """Id → the id with the fields of its paragraph, cut to `LONGEST_LINE` characters, in brackets.
+    """Id → the id and, in brackets, its fields, cut to `LONGEST_LINE` characters.
+
+    An id without fields, or without a row in the table of metadata, stands alone.
 
     >>> metadata = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
     >>> ids_in_words(metadata, ["t:7"])

@@ -43,12 +43,8 @@ LEAST_VOTES = 10
 class SourceComparison:
     """A weak source and the champion on the n paragraphs with a weak vote and a hand label.
 
-    Parameters
-    ----------
-    source, model
-        Macro-F1 of the source's votes and of the champion's predictions.
-    lead
-        Macro-F1 of the model minus that of the source.
+    `source` is the macro-F1 of the source's votes, `model` that of the champion's predictions, and
+    `lead` the second minus the first.
     """
 
     n: int
@@ -122,16 +118,17 @@ def compare(
 ) -> Comparison:
     """Measure the models, the dummy and weak sources, and choose the champion (`choose_champion`).
 
-    The result has no split and no agreement of annotators yet (`with_basis`).
+    The dummy is the first of the models and in the differences, but cannot be champion. The result
+    has no split and no agreement of annotators yet (`with_basis`). `data` is from `read_sampled`.
 
     Parameters
     ----------
     scores
-        Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
+        Name of each trained model → its scores (see `outcomes.outcomes`), the simplest model first.
     by_definitions
-        Name of a trained model → scores of all rows by the same model when it was trained on the
-        definitions only. If there are any, they decide the champion, and otherwise the out-of-fold
-        scores, which are valid for new articles only if whole articles were held out.
+        Name of each model → scores of all rows by the same model when it was trained on the
+        definitions only; these decide the champion. If empty, the out-of-fold scores decide, which
+        are valid for new articles only if whole articles were held out.
     """
     tables = {DUMMY: majority_scores(data), **scores}
     predictions = {name: prediction_outcomes(data, table) for name, table in tables.items()}
@@ -185,10 +182,10 @@ def _differences(
 
 
 def unmeasured_comparison(mode: str, models: Sequence[str]) -> Comparison:
-    """A comparison without figures if nothing was held out: the last, most complex model is chosen.
+    """A comparison without figures, if nothing was held out; the last of `models` is the champion.
 
-    An encoder represents the meaning of a definition without labels, while the TF-IDF model depends
-    on words of the definition that occur in a paragraph by chance.
+    `models` begin with the simplest. An encoder represents the meaning of a definition without
+    labels, while the TF-IDF model depends on words of it that are in a paragraph by chance.
     """
     reason = "no other model was trained"
     if len(models) > 1:
@@ -209,9 +206,9 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     """Out-of-fold scores of the dummy: the weighted shares of the topics in each training part.
 
     Columns are id, repeat, fold, and for each topic a score and a threshold of 0. If nothing is
-    held out, the shares are those of all rows. In mode single, the most common topic is the most
-    probable one and is predicted. In mode multi, all topics are predicted, the constant prediction
-    with the highest macro-F1.
+    held out, there is one row for each paragraph, with the shares of all, repeat 0 and fold
+    `ALWAYS_TRAIN`. In mode single, the most common topic is predicted, and in mode multi all topics
+    are, the constant prediction with the highest macro-F1.
     """
     topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.threshold_columns, 0.0)
@@ -229,10 +226,11 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
 
 
 def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> str:
-    """Choose the model with the highest expected macro-F1, and of equals the simplest.
+    """Choose the model with the highest expected macro-F1, and of equals the first, the simplest.
 
-    A wrong choice costs as much for one model as for the other, so the expected lead decides
-    (`Comparison.leads`), not its significance.
+    `leads` has the macro-F1 of each model minus that of each earlier one, with the key
+    "later - earlier". Their significance does not count, because a wrong choice costs as much for
+    one model as for the other.
     """
     champion, *complex_models = models
     for name in complex_models:
@@ -244,10 +242,11 @@ def choose_champion(models: Sequence[str], leads: Mapping[str, Difference]) -> s
 def _reason(
     champion: str, models: Sequence[str], leads: Mapping[str, Difference], by_definitions: bool
 ) -> str:
-    """Why the champion was chosen, in words: its lead in macro-F1 over each other model, with p.
+    """Why the champion was chosen, without a full stop: its lead over each other model, with p.
 
-    If the leads are those of models trained on definitions only (`by_definitions`), the words say
-    so, and why these decide.
+    `leads`, in macro-F1, has each pair of `models` as "one - other", in either order. If they are
+    of models trained on definitions only (`by_definitions`), the words say so, and that they decide
+    because labels are from too few articles. With one model, they say that there is no other.
     """
     if len(models) < 2:
         return "no other model was trained"
@@ -272,7 +271,10 @@ def _reason(
 
 
 def with_basis(comparison: Comparison, split: Split, annotators: Agreement | None) -> Comparison:
-    """Copy a comparison, and add the split with its messages and the agreement of annotators."""
+    """Copy a comparison; add `annotators`, the split unit and its messages, before other notes.
+
+    The numbers of folds and repeats, and "hand" as `labels`, are added if anything was measured.
+    """
     basis: dict[str, object] = {
         "split_unit": split.split_unit,
         "notes": (*split.messages, *comparison.notes),
@@ -284,7 +286,7 @@ def with_basis(comparison: Comparison, split: Split, annotators: Agreement | Non
 
 
 def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
-    """Sentences on the accuracy of weak sources, and on their macro-F1 and the champion's."""
+    """Lines on the accuracy of each weak source, and on the macro-F1 of each and the champion's."""
     return describe_sources(sources_that_label(prepared)) + [
         f"macro-F1 on the {pair.n} paragraphs that {name} and people answered: "
         f"{name} {pair.source}, {comparison.champion} {pair.model}, {write_p(pair.lead.p)}"
@@ -295,10 +297,11 @@ def describe_weak(prepared: Prepared, comparison: Comparison) -> list[str]:
 def compare_with_sources(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
 ) -> dict[str, SourceComparison]:
-    """Name of each weak source → its macro-F1 and a model's, on the paragraphs of its votes.
+    """Name of each weak source → its macro-F1 and a model's, on evaluated paragraphs with a vote.
 
-    The model's out-of-fold `scores` are as in `outcomes.outcomes`. Sources with votes on fewer than
-    `LEAST_VOTES` evaluated paragraphs are left out.
+    `scores` are the model's, as in `outcomes.outcomes`. Mode single treats "none of the topics" as
+    a topic. Macro-F1 has no interval if the evaluated labels are too few (`Outcomes.too_few`).
+    Sources with votes on fewer than `LEAST_VOTES` evaluated paragraphs are left out.
     """
     topics, part, too_few = data.topics, data.measured(scores), outcomes(data, scores).too_few
 

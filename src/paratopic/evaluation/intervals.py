@@ -44,8 +44,7 @@ DESIGN_EFFECT = 1.5
 USUAL_CORRELATION, PRIOR_ARTICLES = 0.1, 2
 # Wilson's interval is modified if fewer labels have the event, or lack it.
 RARE = 3.5
-# Number of draws at a time, and most weights in them. Corpora of more than ten thousand paragraphs
-# take fewer draws at a time, so that the weights stay under 100 MB.
+# Number of draws at a time, and most weights in them, which keeps the weights under 100 MB.
 DRAWS_AT_ONCE, MOST_WEIGHTS = 250, 2_500_000
 # The error is taken to be proportional to the number of labels to the power of minus the first
 # number. The second is the standard deviation of a model's gain from that, as a share of it.
@@ -182,11 +181,7 @@ def _rare_event_limit(n_events: Array, sizes: Array, confidence: float) -> Array
 class Difference:
     """Macro-F1 of one model minus that of another.
 
-    Parameters
-    ----------
-    p
-        Two-sided p-value for no difference. It is below 1 minus the confidence if and only if the
-        interval excludes 0.
+    The two-sided `p` is below 1 minus the confidence if and only if the interval excludes 0.
     """
 
     value: float
@@ -200,20 +195,17 @@ def measure(
 ) -> dict[MetricKey, Estimate]:
     """All metrics of a model's predictions, and of its forced topics, with their intervals.
 
-    Parameters
-    ----------
-    forced, predictions
-        From `outcomes.outcomes` and `outcomes.prediction_outcomes`.
-    confidence, n_draws
-        Confidence of the intervals, such as 0.95, and number of draws of the bootstrap.
+    `forced` and `predictions` are from `outcomes.outcomes` and `outcomes.prediction_outcomes`.
+    `confidence` of intervals is such as 0.95, and `n_draws` the number of draws of the bootstrap.
 
     Returns
     -------
-    Means over repeats, with the keys of `estimates` and (precision, N), (recall, N) and (f1, N) for
-    each class number N. Mode single also has answer_macro_f1, answer_accuracy, coverage (share of
-    rows with a predicted topic), precision (share of these predictions that are right; missing if
-    there are none) and recall (share of the rows with a topic for which it is predicted).
-    Macro-F1 has no interval if labels are too few (`Outcomes.too_few`).
+    Means over repeats, with the keys of `estimates` and, for each class N of `predictions`, from 0,
+    ("precision", N), ("recall", N) and ("f1", N), 0 where there is nothing to divide by. Mode
+    single also has answer_macro_f1, answer_accuracy, coverage (share of rows with a predicted
+    topic), precision (share of these predictions that are right) and recall (share of the rows with
+    a topic for which it is predicted); the last two are missing without any such row. macro_f1 and
+    answer_macro_f1 have no interval if labels are too few (`forced.too_few`).
     """
     resampling = confidence, n_draws, seed
     proportions = metrics.prediction_proportions(predictions)
@@ -228,13 +220,13 @@ def measure(
 def estimates(
     outcomes: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[MetricKey, Estimate]:
-    """Estimate all metrics over all topics, with intervals; parameters as for `measure`.
+    """Estimate the metrics of `outcomes.outcomes`, with intervals; settings as for `measure`.
 
-    Each metric is the mean over the repeats of cross-validation. Keys are macro_f1, brier and
-    log_loss. Mode single adds accuracy. Mode multi adds subset_accuracy (share of rows whose topics
-    are all right), micro_f1 and map (mean average precision over topics). From `LEAST_FOR_ECE` rows
-    on there is also ece, the expected calibration error. It has no interval, because chance alone
-    makes it positive.
+    Each metric is the mean over the repeats of cross-validation. Keys are brier, log_loss and, if a
+    topic is present, macro_f1. Mode single adds accuracy. Mode multi adds subset_accuracy (share of
+    rows whose topics are all right), micro_f1 and map (mean average precision over topics). From
+    `LEAST_FOR_ECE` rows on there is also ece, the expected calibration error. It has no interval,
+    because chance alone makes it positive.
     """
     proportions = metrics.topic_proportions(outcomes)
     measured = proportion_estimates(outcomes, proportions, confidence, n_draws, seed)
@@ -251,11 +243,12 @@ def proportion_estimates(
     n_draws: int,
     seed: int,
 ) -> dict[MetricKey, Estimate]:
-    """Key of each proportion → its mean over repeats and its interval; parameters as for `measure`.
+    """Key of each proportion → its mean over repeats and its interval; settings as for `measure`.
 
-    The interval is Jeffreys' for a binomial share of as many paragraphs as would give the figure's
-    variance (Korn & Graubard 1998, Survey Methodology 24, 193-201). It is around the figure
-    expected with all labels (`with_all_labels`), and is extended to the mean.
+    Sizes of proportions are above 0. The interval is Jeffreys' for a binomial share of as many
+    paragraphs as would give the figure's variance (Korn & Graubard 1998, Survey Methodology 24,
+    193-201). It is around the figure expected with all labels (`with_all_labels`), and is extended
+    to the mean.
     """
     sample = tallies(outcomes, outcomes.counts[None])
     figures = {name: proportion.figure for name, proportion in proportions.items()}
@@ -306,8 +299,9 @@ def design_effects(
 ) -> dict[MetricKey, float]:
     """Key of each figure → its variance over its variance if paragraphs were independent.
 
-    It is the ratio of the variances in bootstrap draws of groups and of rows, shrunk towards the
-    usual one (`shrunk_design_effect`); 1 if no group has two rows. Parameters as for `measure`.
+    `figures` are functions of a tally, and the other parameters as for `measure`. The effect, at
+    least 1, is the ratio of the variances in bootstrap draws of groups and of rows, shrunk towards
+    the usual one (`shrunk_design_effect`); 1 if no group has two rows with a weight.
     """
     if len(outcomes.group_sizes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
@@ -325,9 +319,10 @@ def design_effects(
 
 
 def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Estimate]:
-    """Weighted means of the losses, with the keys brier and log_loss, and their normal intervals.
+    """Mean losses, with the keys brier and log_loss, and their normal intervals, cut at 0.
 
-    One more mistake, the most probable one, adds to the variance, so that it is never 0.
+    The means are weighted, over rows and repeats. One more mistake, the most probable one, adds to
+    the variance, so that it is never 0.
     """
     true, scores, mode = outcomes.true, outcomes.scores, outcomes.mode
     mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
@@ -353,20 +348,15 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[MetricKey, Es
 def difference(
     one: Outcomes, other: Outcomes, confidence: float, n_permutations: int, seed: int
 ) -> Difference:
-    """Compare two models on the same folds, by macro-F1.
+    """Macro-F1 of `one` minus that of `other`, mean over repeats, with an interval and a p-value.
 
-    The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
-    1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally good,
-    their predictions for a paragraph could be swapped, in all of its repeats at once. Swaps of
-    whole groups measure the design effect. The differences after swaps are widened by the other
-    sources of variance (see the module). The interval comes from the same differences.
-
-    Parameters
-    ----------
-    one, other
-        Outcomes of the models, with the same rows, groups and number of repeats.
-    n_permutations
-        Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
+    Both models have the same rows, groups and number of repeats. The p-value is that of a two-sided
+    paired permutation test (approximate randomisation: Noreen 1989; for F1: Yeh 2000,
+    https://aclanthology.org/C00-2137). If the two models were equally good, their predictions for a
+    paragraph could be swapped, in all of its repeats at once. Swaps of whole groups measure the
+    design effect. The differences after swaps are widened by the other sources of variance (see the
+    module). The interval, within -1 and 1, comes from the same differences. With `n_permutations`
+    random swaps, the smallest p-value is 1 / (n_permutations + 1).
     """
     value = float(_leads(one, other, np.zeros((1, len(one.true))))[0])
     factor = few_groups_factor(len(one.group_sizes), confidence)
@@ -407,7 +397,7 @@ def _null_leads(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) 
 
     They are those after random swaps of rows, times the root of `DESIGN_EFFECT` and of the design
     effect that swaps of whole groups show. Normal noise is added for disagreements that few rows do
-    not show, and for unequal gains from more labels.
+    not show, and for unequal gains from more labels. `few_groups_factor` is not applied yet.
     """
     rng = np.random.default_rng(seed)
     first_rows = np.unique(one.groups, return_index=True)[1]
@@ -431,7 +421,10 @@ def _null_leads(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) 
 
 
 def _disagreement_variance(one: Outcomes, other: Outcomes) -> float:
-    """Variance of the lead by the shares of each topic's rows in which only one model is right."""
+    """Variance of the lead by the shares of each topic's rows in which only one model predicts it.
+
+    The shares are weighted, and shrunk so that the variance is never 0. A topic must be present.
+    """
     right = (one.predicted & one.true)[:, :, one.present].mean(axis=0)
     other_right = (other.predicted & other.true)[:, :, one.present].mean(axis=0)
     true, sizes = one.counts[:, None] * one.true[:, one.present], metrics.effective_n_by_topic(one)

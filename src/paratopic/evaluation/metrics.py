@@ -80,12 +80,8 @@ def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
 class Tally:
     """Counts of one repeat of the outcomes in each of d draws.
 
-    Parameters
-    ----------
-    rows
-        (d, n) weight of each row.
-    hit, predicted, true
-        (d, k) counts of each topic: true positives, predictions and labels.
+    `rows`, (d, n), are the weights of the rows. `hit`, `predicted` and `true`, (d, k), are counts
+    of each topic: true positives, predictions and labels.
     """
 
     outcomes: Outcomes
@@ -155,7 +151,10 @@ class Tally:
         return np.asarray(self.average_precision().mean(axis=-1))
 
     def calibration_error(self) -> Array:
-        """Expected calibration error, (d,), of the most probable class, or of all in mode multi."""
+        """Expected calibration error, (d,), of the most probable topic, or of all in mode multi.
+
+        The bins are `N_BINS` of equal width.
+        """
         candidates = self.outcomes.candidates[self.repeat]
         row, confidence = np.nonzero(candidates)[0], self.scores[candidates]
         row_and_bin = row * N_BINS + bins(confidence)
@@ -241,10 +240,10 @@ def macro_f1_proportion(outcomes: Outcomes) -> Proportion:
 
 
 def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of the topics; in mode single, a topic is forced for each row.
+    """Key of each metric of `outcomes.outcomes` → its proportion; mode single forces a topic.
 
     Keys are macro_f1 and accuracy in mode single, or macro_f1, micro_f1, map and subset_accuracy in
-    mode multi. A metric that no paragraph measures is left out.
+    mode multi. macro_f1 and map are left out if no topic is present.
     """
     rows, train_share = np.array([effective_n_rows(outcomes)]), outcomes.train_share
     accuracy = Proportion(Tally.accuracy, rows, train_share)
@@ -261,10 +260,11 @@ def topic_proportions(outcomes: Outcomes) -> dict[MetricKey, Proportion]:
 
 
 def prediction_proportions(predictions: Outcomes) -> dict[MetricKey, Proportion]:
-    """Metrics of predictions, as functions of counts, by name or by name and class number.
+    """Key of each metric of `outcomes.prediction_outcomes` → its proportion.
 
-    Keys are ("precision", N), ("recall", N) and ("f1", N) for each class; in mode single also
-    answer_macro_f1, answer_accuracy, precision, recall and coverage, if a paragraph measures them.
+    Keys are ("precision", N), ("recall", N) and ("f1", N) for each class N, from 0; in mode single
+    also answer_macro_f1, answer_accuracy, coverage, precision unless no topic is predicted, and
+    recall unless no row has one.
     """
     weights, train_share = predictions.counts, predictions.train_share
     rows = np.array([effective_n_rows(predictions)])

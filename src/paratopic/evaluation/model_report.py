@@ -67,17 +67,12 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Sure:
-    """Sure predictions of mode single.
+    """Sure predictions of mode single, with the promised precision `target`.
 
-    Parameters
-    ----------
-    threshold
-        Least probability of a sure prediction of the model that ships; None if no precision can be
-        promised, which takes `groups_needed` groups with a topic, of which there are `groups`.
-    target
-        Promised precision.
-    share, precision
-        Shares of paragraphs that get one, and of these that are right; None without any.
+    `threshold` is the least probability of a sure prediction of the model that ships; None if no
+    precision can be promised, which takes `groups_needed` groups with a topic, of which there are
+    `groups`. `share` of the paragraphs get a sure prediction, and `precision`, None without any, is
+    the share of these that are right.
     """
 
     threshold: float | None
@@ -92,11 +87,8 @@ class Sure:
 class Abstention:
     """Abstention in mode single: from any topic, and from marking a prediction as sure.
 
-    Parameters
-    ----------
-    auroc_topical
-        Area under the ROC curve of the probability of any topic, for paragraphs with a topic
-        against those with none; None if either are missing.
+    `auroc_topical` is the area under the ROC curve of the probability of any topic, for paragraphs
+    with a topic against those with none; None if either are missing.
     """
 
     auroc_topical: float | None
@@ -201,13 +193,8 @@ class Metrics(Report):
 class ModelReport:
     """The report of one trained model.
 
-    Parameters
-    ----------
-    shipped
-        Report on the final fit, the model that ships.
-    tables
-        Name of a CSV file → its rows: those of `build_report`, and final, the history of the model
-        that ships.
+    `shipped` is the report on the final fit, the model that ships. `tables` are those of
+    `build_report`, and "final", the history of the model that ships.
     """
 
     name: str
@@ -229,8 +216,9 @@ def abstention(
 ) -> dict[str, Abstention]:
     """{"abstention": how well mode single tells any topic from none, and its sure predictions}.
 
-    The rows of all repeats are pooled, and the last class of `predictions` is none of the topics. A
-    predicted topic is sure if its probability reaches the threshold that ships, `Calibration.sure`.
+    `predictions` are from `outcomes.prediction_outcomes`; the rows of all repeats are pooled, and
+    weights ignored. A predicted topic is sure if its probability reaches the threshold that ships,
+    `Calibration.sure`. `names` is unused; `naming` needs it.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -256,7 +244,10 @@ def abstention(
 def naming(
     predictions: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, Naming]:
-    """{"naming": thresholds that ship, and true and predicted topics per row, in mode multi}."""
+    """{"naming": thresholds that ship, and true and predicted topics per row, in mode multi}.
+
+    `thresholds` has each of `names`; the others are means over rows and repeats, without weights.
+    """
     effect = Naming(
         thresholds=dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
         topics_a_paragraph=float(predictions.true.mean() * len(names)),
@@ -272,8 +263,9 @@ def build_report(
 
     Returns
     -------
-    The metrics, and name of a CSV file, one of `EMPTY_TABLES` → its rows. "training" is the history
-    of the fits, and "predictions" is the table of `outcomes.EvaluatedPredictions`.
+    The metrics, and name of a CSV file without suffix, one of `EMPTY_TABLES` → its rows. "training"
+    is the history of the fits. "predictions" is the table of `outcomes.EvaluatedPredictions`; it
+    and the others are of the mean scores over repeats, while figures are means over repeats.
     """
     topics, scores = data.topics, out_of_fold.scores
     basis = {"mode": topics.mode, "split_unit": split.split_unit}
@@ -318,7 +310,11 @@ def build_report(
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Columns topic, recall and precision: the curve of each present topic, in the first repeat."""
+    """Columns topic, recall and precision: the curve of each topic of `names`, recall from 1 to 0.
+
+    `outcome` is from `outcomes.outcomes`; its first repeat counts, without weights. Topics that no
+    row with a weight has are left out; a ValueError is raised if none is left.
+    """
     from sklearn.metrics import precision_recall_curve
 
     parts = []
@@ -333,7 +329,7 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     """Columns confidence (mean), accuracy and n of the predictions in each bin that has any.
 
     Mode single counts the most probable topic of each paragraph, and mode multi every topic. Only
-    the first repeat of cross-validation counts.
+    the first repeat of cross-validation counts, without weights.
     """
     scores = outcome.scores[0]
     is_candidate = outcome.candidates[0]
@@ -367,9 +363,9 @@ RIGHT_IN_WORDS = {
 
 
 def why_none_is_sure(metrics: Metrics) -> str:
-    """Reason why no prediction is sure: too few labels or too many mistakes; "" if some are sure.
+    """Reason why no prediction is sure: too few labels or too many mistakes, without a full stop.
 
-    It is "" in mode multi, too, which has no sure predictions.
+    It is "" if predictions can be sure, in mode multi, where none can, and if nothing was measured.
     """
     if metrics.abstention is None or metrics.abstention.sure.threshold is not None:
         return ""
@@ -387,7 +383,11 @@ def why_none_is_sure(metrics: Metrics) -> str:
 
 
 def thresholds_in_words(metrics: Metrics) -> str:
-    """Effect of the thresholds and sure predictions, in words: "predicts …"; "" if not measured."""
+    """Effect of the thresholds and sure predictions: "predicts …."; "" if nothing was measured.
+
+    The words go on after "The model" and end with a full stop. They give coverage, precision,
+    recall and sure predictions in mode single, and topics per paragraph in mode multi.
+    """
     if metrics.naming:
         return (
             f"predicts {metrics.naming.named_a_paragraph:.2f} topics per paragraph; "
@@ -418,7 +418,11 @@ LOSS_REASON = (
 
 
 def context_in_words(final: Final, metrics: Metrics) -> str:
-    """Sentences on the context, its weights and its gain in macro-F1: "reads each paragraph …"."""
+    """Sentences on the context, its weights and its gain in macro-F1: "reads each paragraph …."
+
+    They go on after "The model" and end with a full stop. If all weights of `final` are 0, there is
+    only "reads each paragraph alone."; if the gain was not measured, the reason replaces it.
+    """
     factors = final.context.items()
     parts = [f"{CONTEXT_NAMES[name]} ({factor:g})" for name, factor in factors if factor]
     if not parts:

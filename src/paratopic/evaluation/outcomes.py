@@ -94,7 +94,7 @@ class Outcomes:
 
     @property
     def too_few(self) -> str:
-        """Reason why macro-F1 has no interval; "" if labels are enough."""
+        """Reason why macro-F1 has no interval, without a full stop; "" if labels are enough."""
         n_labels = self.true[self.counts > 0].sum(axis=0)
         n_missing = int((n_labels == 0).sum())
         if n_missing:
@@ -124,8 +124,9 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
 def prediction_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to measure the predictions of a model.
 
-    In mode single, the last of the k + 1 classes is none of the topics, and rows with none of them
-    are included. In mode multi, the result is that of `outcomes`. Parameters as for `outcomes`.
+    Only hand labels are evaluated. In mode single, the last of the k + 1 classes is none of the
+    topics, and rows with none of them are included; scores are the probabilities of all classes. In
+    mode multi, the result is that of `outcomes`. Parameters as for `outcomes`.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
@@ -147,9 +148,9 @@ def _joined_outcomes(
 ) -> Outcomes:
     """Outcomes of the rows of `part`, with their weights, groups and shares of labels in training.
 
-    `true`, `scores` and `predicted` are of the part, `all_targets` of all labelled rows. The rows
-    of a topic get weight 0 if none of them was drawn at random, because rows that somebody looked
-    for do not represent the topic.
+    `true`, `scores` and `predicted` are of the part, `all_targets` of all rows of `data`. If the
+    part has weights, the rows of an outcome get weight 0 if none of them was drawn at random,
+    because rows that somebody looked for do not represent the outcome.
     """
     weights = part.weights
     if weights is not None:
@@ -167,7 +168,8 @@ def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> A
     """Share of each topic's rows that models were trained on when its rows were held out, (k,).
 
     The shares are means over the held-out rows of each topic; 1 for a topic that is never held out.
-    The targets, (n, k), are those of all labelled rows, in the order of their ids.
+    `targets`, (n, k), are those of all labelled rows, with their `ids` in order; `folds` is the
+    table of `Folds`.
     """
     held_out = folds[folds["fold"] != ALWAYS_TRAIN]
     part = held_out.groupby(["repeat", "fold"]).ngroup().to_numpy()
@@ -180,8 +182,9 @@ def train_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> A
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
     """Warnings about figures that are unreliable because labels are few; at most three.
 
-    They are about topics with fewer labels than `FEW_TOPIC_LABELS`, about macro-F1 if it has no
-    interval, and about probabilities if fewer labels than `FEW_LABELS` name a topic.
+    They are about topics with 1 to `FEW_TOPIC_LABELS` - 1 labels, about macro-F1 if it has no
+    interval, and about probabilities if fewer labels than `FEW_LABELS` name a topic. `outcomes` is
+    from the function of that name, not `prediction_outcomes`. No warning ends with a full stop.
     """
     counts, messages = outcomes.true.sum(axis=0), []
     few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_TOPIC_LABELS]
@@ -219,15 +222,11 @@ def _stack(part: Labelled, scores: pd.DataFrame, columns: list[str]) -> Array:
 class EvaluatedPredictions:
     """Predictions for the n paragraphs that are evaluated, with their labels.
 
-    Parameters
-    ----------
-    table
-        A row for each paragraph: id, article, heading, text, answer (the prediction) and label
-        (cells of topics, "" for none of them), right (whether the prediction is the label),
-        most_probable (a topic, predicted or not), confidence (its probability), certainty
-        (probability that the prediction is right), and `score TOPIC` (probability of each topic).
-    outcomes
-        The same predictions as outcomes in one repeat.
+    `table` has a row for each paragraph: id, article, heading, text, answer (the prediction) and
+    label (cells of topics, "" for none of them), right (whether the prediction is the label),
+    most_probable (a topic, predicted or not), confidence (its probability), certainty (probability
+    that the prediction is right), and `score TOPIC` (probability of each topic). `outcomes` are the
+    same predictions, in one repeat.
     """
 
     table: pd.DataFrame
@@ -248,7 +247,7 @@ class EvaluatedPredictions:
 def evaluated_predictions(data: Labelled, scores: pd.DataFrame) -> EvaluatedPredictions:
     """Predict the evaluated paragraphs by their mean scores over the repeats, and join the labels.
 
-    Scores have at least one row, and are otherwise as in `outcomes`.
+    `scores` are as in `outcomes`, with a row for at least one paragraph with a hand label.
     """
     topics, k = data.topics, len(data.topics.names)
     outcomes = prediction_outcomes(data, mean_over_repeats(scores, topics))
@@ -284,11 +283,11 @@ def confusion(predictions: EvaluatedPredictions, topics: Topics) -> pd.DataFrame
 def confusion_pairs(
     true: Targets, predicted: Targets, names: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a true and a predicted topic, from n texts' topics (n, k).
+    """Yield pairs of a true and a predicted topic, text by text, from n texts' topics (n, k).
 
-    A true positive is paired with itself. Each topic that was missed is paired with each wrong one,
-    or with `NO_TOPIC_SHORT` (Heydarian, Doyle & Samavi 2022,
-    https://doi.org/10.1109/ACCESS.2022.3151048).
+    A true positive is paired with itself. Each topic that was missed is paired with each wrong one;
+    `NO_TOPIC_SHORT` replaces the missed or the wrong ones if there are none (Heydarian, Doyle &
+    Samavi 2022, https://doi.org/10.1109/ACCESS.2022.3151048). A text with neither has no pair.
 
     >>> true, predicted = np.array([[1, 1, 0]], dtype=bool), np.array([[1, 0, 1]], dtype=bool)
     >>> list(confusion_pairs(true, predicted, ["trade", "security", "technology"]))
@@ -308,7 +307,7 @@ def _selected(names: Sequence[str], is_selected: Targets) -> list[str]:
 
 
 def confusions(predictions: EvaluatedPredictions, topics: Topics) -> list[str]:
-    """Sentences about each kind of mistake, the most frequent first.
+    """A sentence, without a full stop, about each kind of mistake, the most frequent first.
 
     In mode single, each is about a pair of topics, such as "security mistaken for trade: 7 of 31
     labelled security". In mode multi, each counts how often a topic is missed or wrongly predicted.
@@ -318,7 +317,7 @@ def confusions(predictions: EvaluatedPredictions, topics: Topics) -> list[str]:
 
 
 def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
-    """Yield words and a count for each pair of a label and another prediction that occurs."""
+    """Yield words (see `confusions`) and a count for each label and other prediction that occur."""
     counts = confusion(predictions, topics)
     n_labelled = counts.groupby("label")["count"].sum()
     for label, predicted, count in counts.itertuples(index=False, name=None):
@@ -332,7 +331,7 @@ def _mistaken_pairs(predictions: EvaluatedPredictions, topics: Topics) -> Iterat
 
 
 def _topic_errors(predictions: EvaluatedPredictions, topics: Topics) -> Iterator[tuple[str, int]]:
-    """Yield words and a count for the misses of each topic, and for its wrong predictions."""
+    """Yield words and a count for the misses of each topic, and its wrong predictions, if any."""
     all_true, all_predicted = predictions.outcomes.true.T, predictions.outcomes.predicted[0].T
     for name, true, predicted in zip(topics.names, all_true, all_predicted, strict=True):
         n_missed = int((true & ~predicted).sum())

@@ -41,7 +41,11 @@ def example_text(topics: Topics) -> str:
 
 
 def render_card(model: Model, params: Params, data: Labelled, final: Final, report: Metrics) -> str:
-    """Fill the template card.md for a model trained on `data`: a YAML head, then Markdown."""
+    """Fill the template card.md, and return the card: a YAML head, then Markdown.
+
+    `data` has the labelled paragraphs of the final fit. `final` and `report` are the content of the
+    model's final.json and metrics.json. The model predicts the topic of an example.
+    """
     topics, example = data.topics, example_text(data.topics)
     packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)
     encoder, base_model = params.encoders.get(model.kind), None
@@ -89,7 +93,7 @@ def _named_from(model: Model) -> list[float]:
 
 
 def _metadata(model: Model, params: Params, base: str | None, report: Metrics) -> ModelCardData:
-    """YAML head of the card: `params.hub`, digest, `base` encoder, and figures known to hubs."""
+    """Head of the card: `params.hub`, digest, metrics known to hubs, and `base` if not None."""
     results = [
         EvalResult(
             task_type="text-classification",
@@ -124,7 +128,7 @@ def _interval(report: Metrics, key: str) -> dict[str, float | None] | None:
 
 
 def _training_data(data: Labelled) -> dict[str, Any]:
-    """Variables of card.md: n_none, counts by topic, n_rows, sources (in words) and n_articles."""
+    """Variables of card.md: n_none, counts (topic → n), n_rows, sources (in words), n_articles."""
     counts, n_labels = data.counts, data.rows["label_source"].value_counts()
     present = [source for source in LABEL_SOURCES if source in n_labels]
     sources = [f"{n_labels[source]} {LABEL_SOURCES[source]}" for source in present]

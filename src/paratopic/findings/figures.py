@@ -70,7 +70,10 @@ HALF_COLUMN = (1.7, 1.3)
 
 @STYLED
 def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Write a PNG or SVG with each model's first metric and its interval, or why there is none."""
+    """Write a PNG or SVG, by the suffix of `path`, with each model's first metric and its interval.
+
+    If nothing was held out, the picture says so. `confidence` is named on the axis.
+    """
     if not comparison.models:
         figure, axes = _figure_and_axes(6, 1)
         reason = "nothing was held out, so nothing was measured"
@@ -93,16 +96,13 @@ def plot_comparison(path: Path, comparison: Comparison, confidence: float) -> No
 
 @STYLED_FOR_COLUMN
 def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
-    """Write a PNG or SVG with shares of topics by group, below `title` and notes on the marks.
+    """Write a PNG or SVG, by the suffix of `path`, with shares of topics by group.
 
-    Each topic has a panel, whose title has the difference of the compared groups: over time a line
-    with a band for the intervals, else points with whiskers. At most two `columns` name the groups,
-    and each value of the second has its own mark. Without columns, one panel has all topics.
-
-    Raises
-    ------
-    UserError
-        The second column has more values than there are marks.
+    Each topic has a panel: over time a line with a band for the intervals, else points with
+    whiskers. Its title has the difference of the compared groups. `columns` are those of the table
+    that name the groups, at most two; each value of the second has its own mark, and more values
+    than `MARKS` are a `UserError`. Without columns, one panel has all topics. Notes on hollow marks
+    and on differences are added to `title`.
     """
     n_series = findings.table[columns[1]].nunique() - 1 if len(columns) > 1 else 1
     if n_series > len(MARKS):
@@ -129,7 +129,8 @@ def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
 def _share_charts(findings: Findings, columns: Sequence[str], titles: Mapping[str, str]) -> Figure:
     """Plot shares by `columns` in a panel for each topic; without columns, in one for all topics.
 
-    `titles` maps a topic to the title of its panel, by default its name.
+    `titles` maps a topic to the title of its panel, by default its name. With columns, panels leave
+    out the whole corpus and, over time, the part of unknown time.
     """
     width, height = HALF_COLUMN
     if not columns:
@@ -171,7 +172,7 @@ def _share_charts(findings: Findings, columns: Sequence[str], titles: Mapping[st
 
 @STYLED
 def share_chart(findings: Findings, topic: str) -> Figure:
-    """Plot a topic's shares by group: a line with a band over time, else points with whiskers."""
+    """Plot a topic's shares by one column: over time a line and band, else points and whiskers."""
     table, by_time = findings.parts, findings.is_time
     rows = table[table["topic"] == topic]
     names = list(rows.iloc[:, 0])
@@ -203,8 +204,9 @@ def _band(
 ) -> None:
     """Plot shares, one for each period in `names`, as a line with a band for their intervals.
 
-    Shares without an interval have few labels, so the line leaves them out, and marks are hollow.
-    `mark` is one of `MARKS`, and `label` its name in the legend.
+    `rows`, in the order of the names, have share, low and high. Shares without an interval have few
+    labels, so the line leaves them out, and marks are hollow. `mark` is one of `MARKS`, and `label`
+    its name in the legend.
     """
     places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
@@ -279,7 +281,7 @@ def reliability_chart(model: ModelReport) -> Figure:
 
 @STYLED
 def risk_chart(models: Sequence[ModelReport]) -> Figure:
-    """Plot each model's risk (share wrong) by the share of predictions, the most certain first."""
+    """Plot each model's risk (share wrong) by the share of predictions kept, most certain first."""
     figure, axes = _unit_axes("share of answers", "risk")
     for model, (_, line) in zip(models, MARKS, strict=False):
         if model.metrics.abstention is not None:
@@ -293,7 +295,7 @@ def risk_chart(models: Sequence[ModelReport]) -> Figure:
 
 @STYLED
 def training_chart(model: ModelReport) -> Figure | None:
-    """Plot losses of folds, their mean and the final fit by step or C (log axis); None if empty."""
+    """Plot losses of folds, their mean and the final fit by step or C; None without losses."""
     # The table training has the columns repeat, fold, x and y, and the table final x and y.
     history, final = model.tables["training"].dropna(), model.tables["final"].dropna()
     if history.empty and final.empty:
@@ -378,7 +380,7 @@ def _save(path: Path, chart: Figure, title: str) -> None:
 
 
 def _fonts(text: str, path: Path) -> list[str]:
-    """List `FONT` and the fonts for letters of `text` that it lacks; log letters without a font."""
+    """Names of fonts for all letters of `text`, `FONT` first; log the letters that no font has."""
     fonts, missing = [FONT], {ord(letter) for letter in text}
     missing -= get_font(fontManager.findfont(FONT)).get_charmap().keys()
     upright = [font for font in fontManager.ttflist if font.style == "normal"]

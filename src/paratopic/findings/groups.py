@@ -65,12 +65,10 @@ class Grouping:
 def group_rows(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     """Divide rows by the values of one or two columns, or by `PERIODS` of the column date.
 
-    Parts are in the order of time, or else of `_ranks`; those with an unknown value are last.
-
-    Raises
-    ------
-    UserError
-        There is no such column, or no date in it; or two lines of a table would have one name.
+    A missing value is `UNKNOWN`. Parts are in the order of time, or else of `_ranks`; those with an
+    unknown value are last. A `UserError` reports that there is no such column, that no date is
+    exact enough for a period, or that two lines of a table would have one name, such as a part and
+    the whole corpus (`ALL`).
     """
     keys = list(zip(*(column_values(rows, name) for name in columns), strict=True))
     counts = Counter(keys)
@@ -115,7 +113,7 @@ def _date_ranks(rows: pd.DataFrame, column: str) -> dict[tuple[str, ...], float]
 
 
 def periods_of(rows: pd.DataFrame) -> list[str]:
-    """Those of month, year and decade of which the rows have at least two, the shortest first.
+    """Names among month, year and decade with two or more known values, the shortest period first.
 
     Months are left out if there are more than `MOST_MONTHS`, or if a date has a year but no month.
     """
@@ -253,15 +251,12 @@ def find_shares(
     copies
         Whether each copy of a text in a part counts, by default. If not, they count as one.
     compare
-        Names of two parts, for the first minus the second. By default, the last minus the first of
-        the periods, or of the parts if there are only two.
+        Names of two parts, for the first minus the second; with two columns, a name is "A, B". By
+        default, of the parts without `UNKNOWN`, the last minus the first if they are periods or
+        only two, and else none. An unknown name is a `UserError`, as is a column that `group_rows`
+        refuses. Without columns, `compare` and `seed` have no effect.
     seed
         Seed of the test whether the model errs alike in all parts. None, the default, for no test.
-
-    Raises
-    ------
-    UserError
-        A column or part does not exist.
     """
     all_rows = np.ones(len(corpus.rows))
     is_effective = not (corpus.effective_counts > 0.999).all()
@@ -287,24 +282,22 @@ def rows_to_regress(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Make a row for each paragraph or article, for a regression in R or statsmodels.
 
+    A `UserError` reports two columns that would have the same name.
+
     Parameters
     ----------
     frame
-        Table of all paragraphs, which gives their numbers in the column `row` (`row_numbers`).
+        Table of all paragraphs, for their numbers (`row_numbers`); articles have no column `row`.
     with_texts
         Whether to add a column with the texts; no by default.
 
     Returns
     -------
-    The table: columns of `corpus.rows` except `NON_REGRESSORS`; `labelled`, a bool; and for each
-    outcome `topic_NAME` with the values of `shares.adjusted_outcomes`, where "_" replaces signs
-    that formulas do not allow. It lacks outcomes that no label has, because their predictions
-    cannot be corrected; the second value lists them.
-
-    Raises
-    ------
-    UserError
-        Two columns would have the same name.
+    The table, in the order of `corpus.rows`: their columns except `NON_REGRESSORS`; `row`, after
+    `id`; `labelled`, whether the text is in the sample; and for each outcome `topic_NAME` with the
+    values of `shares.adjusted_outcomes`, where "_" replaces signs that formulas do not allow, and
+    the name of no topic is "none". It lacks outcomes that no label has, because their predictions
+    cannot be corrected; the second value lists their names in `Corpus.outcomes`.
     """
     masses = corpus.masses(np.ones(len(corpus.rows)), copies=True)
     names = ["topic_" + re.sub(r"\W", "_", short_name(name)) for name in corpus.outcomes]
@@ -343,7 +336,7 @@ def short_name(outcome: str) -> str:
 
 
 def _part_rows(corpus: Corpus, key: Mapping[str, str], members: Array, part: Part) -> pd.DataFrame:
-    """Lines of `Findings.table` for a part: its `members` (1 or 0), and `key`, column → value."""
+    """Lines of `Findings.table`, one by outcome, for a part with `members` (1 or 0) and `key`."""
     rows = corpus.rows[members > 0]
     sizes = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
     sizes |= {"articles": rows["article"].nunique(), "labels": part.n_labels}
@@ -370,9 +363,10 @@ CHANGES = ["what", "topic", "change", "low", "high"]
 
 
 def _compared(grouping: Grouping, compare: tuple[str, str] | None) -> tuple[str, str] | None:
-    """Two parts to compare: `compare`, or by default the last period and the first, or both of two.
+    """Names of two parts, minuend first: `compare`, or by default the last part and the first.
 
-    None if there is no such default; a `UserError` if `compare` has an unknown name.
+    The default leaves out `UNKNOWN`, and is None unless the parts are periods or only two. A
+    `UserError` reports a name in `compare` that no part has.
     """
     names = [", ".join(key) for key in grouping.keys]
     known = [name for name, key in zip(names, grouping.keys, strict=True) if UNKNOWN not in key]
@@ -393,7 +387,7 @@ def _changes(
     confidence: float,
     compared: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    """`Findings.changes`: "A minus B" if compared, and "trend per UNIT" over at least 3 times."""
+    """`Findings.changes`: "A minus B" if compared, "trend per UNIT" with 3 or more known times."""
     names = [", ".join(key) for key in grouping.keys]
     known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
     tables = []

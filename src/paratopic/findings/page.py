@@ -61,6 +61,8 @@ def render_page(
 ) -> str:
     """Make the page, HTML without links to files, from the files that stages wrote in a project.
 
+    A `UserError` reports a file that is missing, damaged or out of date.
+
     Parameters
     ----------
     names
@@ -73,11 +75,6 @@ def render_page(
         `mistakes` of the champion (`results.project.Mistakes`) and `labelled`, which finds the
         labelled paragraph most similar to a text. Shares or mistakes may be a line with the reason
         why there are none.
-
-    Raises
-    ------
-    UserError
-        A file is missing, damaged or out of date.
     """
     prepared, comparison = Prepared.load(paths.prepared), Comparison.load(paths.comparison)
     frame = read_labelled_paragraphs(paths)
@@ -160,14 +157,16 @@ def list_mistakes(
 ) -> list[dict[str, Any]]:
     """List paragraphs that the first model predicts wrongly, the least probable label first.
 
-    `paragraphs` are all paragraphs of the articles, for the context.
+    The tables of predictions have the same rows in all models. `paragraphs` are all paragraphs of
+    the articles, for the context.
 
     Returns
     -------
     For each paragraph id, heading, text (cut) and whole (uncut); before and after, the end of the
-    previous paragraph in its article and the beginning of the next one, "" for none; label; answers
-    (model → predicted topics, the first model first); and bars, the `N_PROBABLE` highest
-    probabilities and those of the label, descending: name, probability, whether the label has it.
+    previous paragraph in its article and the beginning of the next one, "" for none; label, a str
+    of the topics, "(none)" without any; answers (model → the same of its prediction, the first
+    model first); and bars, the `N_PROBABLE` highest probabilities and those of the label,
+    descending, each a tuple: name, probability, whether the label has it.
     """
     predictions = {model.name: model.tables["predictions"]["answer"] for model in models}
     table, mode = models[0].tables["predictions"], mode_of(topics.mode)

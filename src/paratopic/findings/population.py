@@ -62,7 +62,7 @@ class TablePredictor:
     name: str
 
     def predict(self, frame: pd.DataFrame, topics: Topics, by_article: bool) -> Predictions:
-        """Predict the distinct texts of a table (means over copies), or its articles, in order."""
+        """Predict distinct texts (means over copies) or articles, in order of first appearance."""
         mode, k = mode_of(topics.mode), len(topics.names)
         table = self.scores.set_index("id").loc[frame["id"], topics.score_columns]
         scores = table.to_numpy(np.float64)
@@ -102,7 +102,8 @@ class CrossPredictor:
 
         They are in order of first appearance. Probabilities are means over repeats of the folds'
         models. If these have not predicted all texts, they correct those of the final model
-        (`corrected_predictions`). All are 0 if no text without a label has scores, if a labelled
+        (`corrected_predictions`), and only then does the result have a rate and noise. All are 0,
+        so that shares rest on labels only, if no text without a label has scores, if a labelled
         text has none, or if articles would need the final model.
         """
         mode, k = mode_of(topics.mode), len(topics.names)
@@ -134,9 +135,10 @@ class CrossPredictor:
     def _by_repeat(self, frame: pd.DataFrame, topics: Topics, text_numbers: Integers) -> Array:
         """Probabilities of the outcomes of N texts in R repeats, (R, N, K); NaN if not predicted.
 
-        Copies of a text get their mean. The probability of a topic that has labels in no fold is
-        moved to that of no topic, or set to 0 in mode multi. So the topic's share rests on its
-        labels only, and shares of exclusive outcomes still sum to 1.
+        `text_numbers` has the text of each row of `frame`; copies of a text get their mean. Without
+        repeats, R is 1. The probability of a topic that has labels in no fold is moved to that of
+        no topic, or set to 0 in mode multi. So the topic's share rests on its labels only, and
+        shares of exclusive outcomes still sum to 1.
         """
         mode, k = mode_of(topics.mode), len(topics.names)
         number = pd.Series(text_numbers, frame["id"])
@@ -189,7 +191,7 @@ def corrected_predictions(
 def predictor_from_columns(
     rows: pd.DataFrame, columns: Sequence[str], topics: Topics, no_topic: Collection[str]
 ) -> TablePredictor:
-    """Read predictions of all paragraphs from columns of metadata.
+    """Take predictions of all paragraphs from columns of metadata.
 
     Parameters
     ----------
@@ -197,15 +199,11 @@ def predictor_from_columns(
         All paragraphs, with columns of metadata.
     columns
         One column with topics as in a table of labels, which get the probability 1; or a column of
-        probabilities for each topic, in the order of the codebook.
+        probabilities for each topic, in the order of the codebook, whose sum is at most 1 in mode
+        single. A `UserError` reports another number of columns, a column that does not exist, and a
+        cell that is empty or invalid.
     no_topic
         Cells of the one column that mean none of the topics, besides `NONE_CELL`.
-
-    Raises
-    ------
-    UserError
-        The number of columns is neither 1 nor that of the topics, there is no such column, or a
-        cell is empty or invalid.
     """
     if len(columns) not in (1, len(topics.names)):
         raise UserError(
@@ -239,10 +237,11 @@ def predictor_from_columns(
 def check_probabilities(
     values: Array, questions: int, least: float, where: str, rows: np.ndarray
 ) -> None:
-    """Raise a `UserError` if values, (n, k), are no probabilities of topics.
+    """Raise a `UserError` if values, (n, k), are no probabilities of topics, or NaN.
 
-    In each of `questions` equal blocks of columns, they are 0 or more, and sum to `least` to 1. The
-    message begins with `where`, and names the first wrong rows by `rows`, (n,).
+    They must be 0 or more and, in each of `questions` equal blocks of columns (1 in mode single, k
+    in mode multi), have a sum from `least` (0 or 1) to 1. The message begins with `where`, and
+    names the first wrong rows by `rows`, (n,).
     """
     sums = np.stack([part.sum(axis=1) for part in np.split(values, questions, axis=1)], axis=1)
     is_in_range = (sums >= least - ROUNDING) & (sums <= 1 + ROUNDING)
@@ -260,18 +259,12 @@ def article_outcomes(outcomes: Array, articles: Integers, k: int) -> Array:
     highest of any paragraph, and that of no topic the lowest. A product, as for independent
     paragraphs, would be far too high, because a model's errors are correlated within an article.
 
+    `outcomes`, (n, K), are booleans or probabilities of n paragraphs: the `k` topics and, in mode
+    single, no topic as the last. `articles`, (n,), are the numbers of their articles, 0 to A - 1.
+
     >>> article_outcomes(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
     array([[0.75, 0.25],
            [0.  , 1.  ]])
-
-    Parameters
-    ----------
-    outcomes
-        (n, K) whether each paragraph has each outcome, or probabilities.
-    articles
-        (n,) number of each paragraph's article, from 0 to A - 1.
-    k
-        Number of topics. They are the first outcomes; in mode single, no topic is the last one.
     """
     grouped = pd.DataFrame(outcomes).groupby(articles)
     highest, lowest = grouped.max().to_numpy(), grouped.min().to_numpy()
@@ -330,7 +323,7 @@ class Corpus(Sample):
         return int(self.rows["article"].nunique())
 
     def for_new_articles(self) -> Corpus:
-        """Return a copy with intervals for further articles; a `UserError` if articles are few."""
+        """Return a copy with intervals for further articles; UserError below `LEAST_ARTICLES`."""
         if self.n_articles < LEAST_ARTICLES:
             raise UserError(
                 f"--new-articles: intervals for further articles take {LEAST_ARTICLES} articles, "
@@ -360,21 +353,18 @@ def corpus_of(
 ) -> Corpus:
     """Join a project's tables to a corpus without boilerplate.
 
-    If labels were drawn from groups or tables (column frame), the corpus consists of these alone.
+    If labels were drawn from groups or tables (column frame), the corpus consists of these alone. A
+    `UserError` reports labels that are no random sample, or too few for any interval, unless all
+    texts are labelled.
 
     Parameters
     ----------
     frame
         Paragraph table with its labels and sample.
     everything
-        The same rows, with columns of metadata.
+        The same rows in the same order, with columns of metadata.
     predictor
         Predictor of all texts. It is not called if the labels are no sample.
-
-    Raises
-    ------
-    UserError
-        Labels are no random sample, or too few for any interval.
     """
     n_boilerplate, frame = int(frame["boilerplate"].sum()), frame[~frame["boilerplate"]]
     everything = everything[~everything["boilerplate"]]
@@ -418,10 +408,12 @@ def corpus_of(
 
 
 def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, by_article: bool) -> pd.DataFrame:
-    """Select the sample among hand labels: each text once, or rows of `_labelled_articles`.
+    """Select the sample among hand labels: a row for each text that was drawn at random.
 
-    A text has the sum of the weights of its copies. If all texts are labelled, all count with the
-    weight 1, however they were chosen. A `UserError` reports labels that are no sample or too few.
+    It has the sums of the `WEIGHTS` of the text's copies. If all texts are labelled, each is in the
+    sample once, with the weight 1, however it was chosen. With `by_article`, the rows are all those
+    of drawn articles whose texts all have a label (`_labelled_articles`). A `UserError` reports
+    labels that are no sample or too few.
     """
     complete = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
     if by_article:
@@ -435,10 +427,10 @@ def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, by_article: bool) 
 
 
 def _labelled_articles(frame: pd.DataFrame, labels: pd.DataFrame, complete: bool) -> pd.DataFrame:
-    """Paragraphs, with a column `topic`, of drawn articles whose texts all have a label.
+    """Rows of drawn articles whose texts all have a hand label, with its topics as `topic`.
 
-    If all texts are labelled (`complete`), all articles count. Else a `UserError` reports fewer
-    than `LEAST_LABELS` of them.
+    If all texts are labelled (`complete`), these are all rows of `frame`. Else a `UserError`
+    reports fewer than `LEAST_LABELS` such articles.
     """
     topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
     if complete:
@@ -453,7 +445,7 @@ def _labelled_articles(frame: pd.DataFrame, labels: pd.DataFrame, complete: bool
 
 
 def _check_sample(rows: pd.DataFrame) -> None:
-    """Refuse a sample without rows, with too few effective labels, or too few drawn articles."""
+    """Raise a `UserError` for no rows, too few effective labels, or too few drawn articles."""
     if rows.empty:
         raise UserError(
             "shares need labels of paragraphs that were drawn at random, and nothing says how "
@@ -468,7 +460,7 @@ def _check_sample(rows: pd.DataFrame) -> None:
 
 
 def _check_size(n: int, unit: str, need: str, least: int, available: float = np.inf) -> None:
-    """Refuse fewer than `least` units: "N articles drawn at random have NEED need LEAST: ..."."""
+    """Raise a `UserError` if n < `least`: "N UNITs drawn at random have NEED need LEAST: ..."."""
     if n < least:
         articles = " --articles" if unit == "article" else ""
         more = f"label {least - n} more (`paratopic label --random{articles}`)"

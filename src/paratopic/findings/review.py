@@ -34,10 +34,8 @@ def read_scores(
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Select the rows with a hand label, and read the calibrated out-of-fold scores of each model.
 
-    Raises
-    ------
-    UserError
-        A file is missing, or was made from other paragraphs or topics.
+    The tables of scores are in the order of `models`, and have all labelled rows. A `UserError`
+    reports a file that is missing, or was made from other paragraphs or topics.
     """
     topics, ids = data.topics, data.rows["id"]
     files = [paths.scores / model / IN_CONTEXT for model in models]
@@ -66,16 +64,18 @@ def rank_doubtful(
     rows
         Hand-labelled paragraphs: id, text and label (topics, empty for none of them).
     scores
-        One table for each model, as stage calibrate writes them: id, repeat, and a column of scores
-        and one of thresholds for each topic. The doubt about a paragraph without scores depends
-        only on its near-duplicates.
+        One table for each of one or more models, as stage calibrate writes it: id, repeat, and a
+        column of scores and one of thresholds for each topic. The doubt about a paragraph without
+        scores depends only on its near-duplicates.
 
     Returns
     -------
     All rows, the most doubtful first, ties by id: paragraph (id), label (a tuple), text,
-    suggestion (the most probable topic, "" without scores), confidence (its probability), reason
-    for checking the label ("" for none), unsure and doubt, 0 to 1. A label is unsure if it has a
-    topic and no topic is probable: the models are weak there, and do not contradict the label.
+    suggestion (the most probable topic, "" without scores), confidence (its probability, 0 without
+    scores), reason for checking the label, unsure and doubt, 0 to 1. A reason is a near-duplicate
+    with another label, or that the models contradict the label (`CONTRADICTED`); "" for none. A
+    label is unsure if it has scores and a topic, no near-duplicate contradicts it, and no topic is
+    probable (`PROBABLE`): the models are weak there, and do not contradict the label.
     """
     rows = rows.sort_values("id", ignore_index=True)
     mean = mean_over_repeats(pd.concat(scores), topics).set_index("id")

@@ -63,8 +63,8 @@ def share_table(
     columns
         Columns of the table that name the groups; none for the whole corpus.
     across
-        Whether each group has one line, with a column for each topic. There is always a line for
-        each topic if there is only one group, or if there are more than `MOST_ACROSS` topics.
+        Whether each group has one line, with a column for each topic, by default. False, no
+        `columns`, or more than `MOST_ACROSS` topics give a line for each topic of a group.
     narrow
         Whether cells have two lines: intervals below shares, and long names of groups divided.
     """
@@ -88,9 +88,10 @@ def share_table(
 
 
 def change_table(findings: Findings) -> Cells | None:
-    """Write changes in percentage points: a line for each topic, a column for each change.
+    """Make a table of changes in percentage points: a row for each topic, a column for each change.
 
-    Changes without an interval are left out; the result is None if there are no others.
+    Changes are the differences and trends of `findings`. One without an interval is "–". Topics and
+    changes without any interval are left out; the result is None if nothing is left.
     """
     changes = findings.changes[findings.changes["low"].notna()]
     cells = {(row["topic"], row["what"]): _change_cell(row) for row in changes.to_dict("records")}
@@ -106,7 +107,7 @@ def number_table(findings: Findings) -> pd.DataFrame:
 
     Its columns are what ("share", "difference" or "trend"), and those of `Findings.table`. In lines
     of a change, the first of these names the change, share, low and high have its size and
-    interval, and all others but topic are empty.
+    interval, and all others but topic are missing values.
     """
     shares, changes = findings.table, findings.changes
     if changes.empty:
@@ -173,7 +174,7 @@ def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:
 
 
 def _change_cell(row: Mapping[Hashable, Any]) -> str:
-    """Write "+1.2 (−0.3 to +2.7)", in points, or "+1.2" if the interval has no width."""
+    """Write a change in points, "+1.2 (−0.3 to +2.7)"; only "+1.2" if the interval has no width."""
     change, low, high = 100 * row["change"], 100 * row["low"], 100 * row["high"]
     # Changes per year are small, and narrow intervals need a second digit.
     digits = 1 if high - low >= 1 else 2

@@ -88,11 +88,11 @@ class Sample:
 
     @cached_property
     def factor(self) -> float:
-        """Factor on the predictions, 0 to 1, that minimises the variance of all shares.
+        """Factor on the predictions, 0 to 1, with the least sum of the variances of the shares.
 
         All outcomes have the same factor, so that shares of exclusive outcomes sum to 1. Variances
         are relative to those of the labels, so that a rare outcome counts as much as a frequent
-        one.
+        one. The factor is 0 if all labelled texts have the same prediction.
         """
         predicted = self.probabilities[self.labelled]
         weights = self.weights / self.weights.sum()
@@ -144,8 +144,9 @@ class Sample:
     def n_sampling_units(self, masses: Array) -> int:
         """Number of labels in a part, or of its articles if these vary; 0 if too few for intervals.
 
-        Articles vary if they were drawn or intervals are for further ones. Intervals need
-        `LEAST_LABELS` labels, the effective size `LEAST_EFFECTIVE`, and `LEAST_ARTICLES` articles.
+        The number of labels is at most their effective size. If articles were drawn, those with
+        labels count; if intervals are for further ones, all do. Intervals need `LEAST_LABELS`
+        labels, the effective size `LEAST_EFFECTIVE` and, if these vary, `LEAST_ARTICLES` articles.
         """
         weights = self.weights[masses[self.labelled] > 0]
         # A few high weights among many low ones leave a small effective sample size.
@@ -191,9 +192,9 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     """Estimate shares of the outcomes in a corpus or a part of it, from its own labels.
 
     A share is the mean prediction times `Sample.factor`, plus the weighted mean of the residuals,
-    moved to valid shares (`nearest_shares`). Without labels in the part it is the mean prediction
-    (`Part.is_borrowed`), or NaN if nothing is predicted. If all texts are labelled, shares are a
-    count, and their intervals have no width.
+    moved to valid shares (`nearest_shares`). With less than one effective label in the part, it is
+    the mean prediction (`Part.is_borrowed`), or NaN if nothing is predicted, without an interval.
+    If all texts are labelled, shares are a count, and their intervals have no width.
 
     Parameters
     ----------
@@ -238,8 +239,9 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
 
     The correction of a part is the mean residual (label minus prediction) of its labels. With fewer
     than `LEAST_LABELS`, it is shrunken towards that of all labels: the more, the fewer labels the
-    part has and the less parts differ beyond chance (DerSimonian & Laird 1986). Such a part has no
-    interval, because so few labels cannot show how far its correction lies from the overall one.
+    part has and the less parts differ beyond chance (DerSimonian & Laird 1986). Such a part
+    (`Part.is_borrowed`) has no interval, because so few labels cannot show how far its correction
+    lies from the overall one. Other parts, and all if nothing is predicted, are those of `shares`.
     `masses` has an array for each part, (N,) as for `shares`; the result is in the same order.
     """
     parts = [shares(sample, part, confidence) for part in masses]
@@ -292,10 +294,10 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
     """Estimate the change of each outcome's share in one unit of time, by a straight line.
 
-    It is the slope of `adjusted_outcomes` on `times`, (N,), by least squares; 0 without labels or
-    with one time only. Times of texts with mass 0 are ignored. Intervals rest on robust standard
-    errors, clustered by article if `Sample.n_sampling_units` counts articles. If that is 0, there
-    are none; if all texts are labelled, they have no width.
+    It is the slope of `adjusted_outcomes` on `times`, (N,), by least squares; 0 with no interval if
+    there are no labels or one time only. Times of texts with mass 0 are ignored. Intervals rest on
+    robust standard errors, clustered by article if `Sample.n_sampling_units` counts articles. If
+    that is 0, there are none; if all texts are labelled, they have no width.
     """
     n_labels, n_units = sample.n_labels(masses), sample.n_sampling_units(masses)
     sample, times = sample.for_part(masses), np.where(masses > 0, times, 0.0)
@@ -377,7 +379,7 @@ def _correction(sample: Sample, masses: Array) -> _Correction:
 
 
 def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
-    """Variance of the parts' corrections beyond chance, (K,), at least 0 (DerSimonian & Laird)."""
+    """Variance of parts' corrections beyond chance, (K,) (DerSimonian & Laird); 0 with one part."""
     corrections = [_correction(sample, mass) for mass in masses if sample.n_labels(mass)]
     sizes = np.array([correction.size for correction in corrections])
     if len(corrections) < 2:
@@ -389,7 +391,7 @@ def _between_part_variance(sample: Sample, masses: Sequence[Array], overall: _Co
 
 
 def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) -> Array:
-    """Numbers of labels, (K,), whose mean has each share's variance if texts are drawn singly."""
+    """Numbers of independent labels, (K,), with each share's variance if texts are drawn singly."""
     residuals = sample.residuals - correction.mean
     labels = sample.truth - correction.label_weights @ sample.truth
     # In units of the mean label, so that EXTRA has the same effect with any weights.
@@ -410,7 +412,7 @@ def _equivalent_sizes(sample: Sample, masses: Array, correction: _Correction) ->
 def _article_errors(
     sample: Sample, masses: Array, correction: _Correction, values: Array
 ) -> Array | None:
-    """Contributions of G articles to errors of the shares, (G, K); None if texts were drawn."""
+    """Contributions of G articles to errors of `values`, (K,), (G, K); None if texts were drawn."""
     if sample.clusters is not None:
         gaps = masses[:, None] * (adjusted_outcomes(sample, masses) - values) / masses.sum()
         return group_sums(gaps[masses > 0], sample.clusters[masses > 0])
@@ -438,7 +440,8 @@ def equal_errors_p(sample: Sample, masses: Sequence[Array], seed: int) -> float 
 
     Residuals of labels, or of articles if these were drawn, are permuted, and weights stay in
     place. Differences are in units of their own standard errors (Chung & Romano 2013, Annals of
-    Statistics 41, 484-507), because parts may differ in weights and in variance.
+    Statistics 41, 484-507), because parts may differ in weights and in variance. A text in several
+    parts counts in that of its largest mass.
 
     The result is the p-value of the outcome whose corrections differ most, times the number of
     outcomes (Bonferroni), at most 1; None with labels in fewer than two parts.

@@ -81,7 +81,7 @@ class Slice:
 
 
 def describe_slices(slices: Sequence[Slice]) -> list[str]:
-    """A line on the number of tested slices, followed by a line for each that `is_worse`."""
+    """A line on the number of tested slices, even if 0, and then one for each that `is_worse`."""
     worse = [str(row) for row in slices if row.is_worse]
     tested = plural(len(slices), "slice was", "slices were")
     if worse:
@@ -107,18 +107,15 @@ def slice_columns(
     annotators
         Id of a paragraph → the value of the column annotator.
     kept
-        Names of the columns to keep; all by default.
+        Names of the columns to keep; all by default. A `UserError` reports one that does not exist,
+        or that has more than `MOST_VALUES` values.
 
     Returns
     -------
-    Name → value of each of the n paragraphs: length, position (in the article; "" for none),
-    heading, annotator ("" for none), and, with `UNKNOWN` for none, the periods of the dates and the
-    columns of metadata with at most `MOST_VALUES` values.
-
-    Raises
-    ------
-    UserError
-        There is no such column, or it has too many values.
+    Name → value of each of the n paragraphs, in the order of `ids`: length (`LENGTHS`), position
+    (`PLACES`; "" for none), heading ("under a heading" or "under none"), annotator ("" for none),
+    and, with `UNKNOWN` for none, the periods of the dates and the columns of metadata with at most
+    `MOST_VALUES` values.
     """
     fields = [str(name) for name in rows if name not in PARAGRAPHS_SCHEMA.names]
     rows = rows.assign(place=_places(rows)).set_index("id", drop=False).loc[list(ids)]
@@ -151,7 +148,7 @@ def _period_columns(rows: pd.DataFrame, fields: Sequence[str]) -> dict[str, list
 
 
 def _check_column(name: str, columns: Collection[str], sizes: Mapping[str, int]) -> None:
-    """Refuse a name with more than `MOST_VALUES` values (`sizes`), or one that `columns` lacks."""
+    """Raise a `UserError` if `columns` lacks the name, or `sizes` has over `MOST_VALUES` for it."""
     if sizes.get(name, 0) > MOST_VALUES:
         raise UserError(
             f"--by {name}: the column has {sizes[name]} values; slices need a column with "
@@ -178,9 +175,10 @@ def find_slices(
 ) -> list[Slice]:
     """Test by permutations (see the module) whether accuracy is lower in slices than elsewhere.
 
-    `columns` are from `slice_columns`; the value "" makes no slice. The slice with the lowest
-    p-value comes first. A slice is left out if it or the rest has fewer than `LEAST` paragraphs, or
-    if an earlier slice has the same paragraphs.
+    All tested slices are returned, worse or not, the lowest p-value first. `columns` are from
+    `slice_columns`, for the paragraphs of `predictions`; the value "" makes no slice. A slice is
+    left out if it or the rest has fewer than `LEAST` paragraphs with a weight, or if an earlier one
+    has the same paragraphs. `confidence` is that of the intervals.
     """
     outcomes = predictions.outcomes
     members = _members(columns, outcomes.counts > 0)
@@ -211,7 +209,7 @@ def find_slices(
 
 
 def _members(columns: Mapping[str, Sequence[str]], used: Targets) -> list[tuple[str, str, Targets]]:
-    """Column and value of each slice to test, and which of the `used` rows are in it, (n,)."""
+    """Column, value and `used` members, (n,), of distinct slices with `LEAST` in and outside."""
     members: dict[bytes, tuple[str, str, Targets]] = {}
     for column, values in columns.items():
         cells = np.array(values, dtype=object)

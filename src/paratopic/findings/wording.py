@@ -70,7 +70,11 @@ EFFECTIVE = "effective labels: the number of labels drawn at random that would b
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
-    """Write "To cite: ..." on the clearest difference (`_change`), or else on the largest share."""
+    """Write "To cite: ..." on the clearest difference (`_change`), or else on the largest share.
+
+    Differences without an interval, and those of no topic, are left out. The text ends with a full
+    stop. `confidence` is that of the intervals, which the text names.
+    """
     changes = findings.changes[~findings.is_trend]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes) and findings.compared:
@@ -92,7 +96,8 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
 def _change(findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidence: float) -> str:
     """Write a sentence on the difference that is largest relative to the width of its interval.
 
-    If the interval contains 0, the sentence says that no topic differs significantly.
+    `changes` are differences with an interval. If it contains 0, the sentence says that no topic
+    differs significantly, and `_trends` follow; if it has no width, that this is a count.
     """
     # The interval of a difference between two counts has no width.
     clarity = changes["change"].abs() / (changes["high"] - changes["low"]).clip(lower=1e-9)
@@ -120,7 +125,12 @@ def _change(findings: Findings, changes: pd.DataFrame, corpus: Corpus, confidenc
 
 
 def _basis(findings: Findings, corpus: Corpus) -> str:
-    """Write "estimated from the model's predictions for all N paragraphs, corrected with ..."."""
+    """Write how shares were estimated, as the end of a sentence with its full stop.
+
+    It is "estimated from the model's predictions for all N paragraphs, corrected with n labels
+    drawn at random." or, without predictions, "estimated for all N paragraphs from n labels drawn
+    at random." For shares of articles, it names articles and labelled articles.
+    """
     labels = "labelled articles" if corpus.counted == "articles" else "labels"
     n_labels = f"{findings.table['labels'].iloc[0]:,}"
     # Labels that were not drawn at random have an effective count below 1.
@@ -226,7 +236,7 @@ def missing_labels(findings: Findings) -> dict[str, int]:
 
 
 def _describe_missing(findings: Findings) -> str:
-    """Sentences on the labels that groups lack and, for one column, the command to draw them."""
+    """Sentences on the labels that groups lack and, with one column, the command to draw them."""
     missing = missing_labels(findings)
     listed = shortened_list([f"{abridged(name)}: {n}" for name, n in missing.items()], MOST_LISTED)
     keys = [str(name) for name in findings.table if name not in COLUMNS]
@@ -276,11 +286,12 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
 
 
 def needed_labels(groups: pd.DataFrame, corpus: Corpus) -> dict[float, int]:
-    """Number of further labels, drawn at random from groups, that make all intervals narrow.
+    """Half width of the widest interval, such as 0.05 → number of further labels to reach it.
 
-    The groups are rows of `Findings.groups`. Widths fall with the root of the number of labels, and
-    of unlabelled texts. Better predictions with more labels are not taken into account. The keys
-    are halves of the widest interval, those of `NARROW` that are not reached, such as 0.05.
+    The keys are those of `NARROW` that are not reached yet. Numbers are sums over `groups`, rows of
+    `Findings.groups`, from each of which labels are drawn at random; groups without an interval are
+    ignored. Widths fall with the root of the number of labels, and of unlabelled texts. Better
+    predictions with more labels are not taken into account.
     """
     needed = {}
     for half in NARROW:
@@ -296,7 +307,8 @@ def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
     """Total number of labels to draw next, and their effect in words, "give each group ...".
 
     Labels that groups lack for an interval come first, then those for the first of `needed_labels`.
-    The number is 0 if all intervals are narrow, or if further articles narrow them more.
+    The number is 0, and the words mean nothing, if all intervals are narrow, or if further articles
+    narrow them more.
     """
     n_missing = sum(missing_labels(findings).values())
     if n_missing:
@@ -313,15 +325,10 @@ def plan(
 ) -> list[str]:
     """Write how wide intervals of groups will be after a draw, and after larger ones (`PLANNED`).
 
-    There is a line for each draw. Predictions, which may narrow the intervals, are not used.
-
-    Parameters
-    ----------
-    groups
-        Group → number of its labels so far, of further paragraphs that are drawn, and of all
-        paragraphs.
-    known
-        The most frequent topic so far and its share, 0 to 1; None if there are no labels yet.
+    There is a line, without a full stop, for this draw and for each larger one. `groups` maps one
+    group or more to the numbers of its labels so far, of further paragraphs that are drawn, and of
+    all paragraphs, not 0. `known` is the most frequent topic so far with its share, 0 to 1, or None
+    without labels. Predictions, which may narrow the intervals, are not used.
     """
     after = sorted(n_labels + n_drawn for n_labels, n_drawn, _ in groups.values())
     few = sum(n_labels + n < min(LEAST_LABELS, size) for n_labels, n, size in groups.values())
@@ -344,7 +351,7 @@ def plan(
 
 
 def _half_widths(n: int, largest: int, known: tuple[str, float] | None, confidence: float) -> str:
-    """Write "about ± 20 points at a share of 50%", followed by the same for the known share."""
+    """Write "about ± 20 points at a share of 50%", and then the same for `known`, if any."""
     shares = {"": 0.5}
     if known:
         shares[f" ({known[0]} so far)"] = known[1]

@@ -109,7 +109,7 @@ def read_head(path: Path) -> LinearHead:
     ------
     ValueError
         The shapes of the arrays do not fit each other, or a number in an array other than
-        `intercept` is not finite. A missing array is a KeyError.
+        `intercept` is not finite. A missing array is a KeyError, a damaged file a SafetensorError.
     """
     from safetensors.numpy import load_file
 
@@ -215,8 +215,8 @@ class ContextMatrix(NamedTuple):
 def weigh_texts(texts: Texts, weights: ContextWeights) -> ContextMatrix:
     """Number the distinct texts among n texts and their context, and weight the context.
 
-    Context of weight 0 is left out. `ContextMatrix.texts` has each distinct text once, in the order
-    of first occurrence: first the n texts, then their context.
+    Context of weight 0 is left out everywhere. `ContextMatrix.texts` has each distinct text once,
+    in the order of first occurrence: first the n texts, then their context.
     """
     weight = weights.place_weights(texts)
     row, place = np.nonzero(weight)

@@ -64,8 +64,8 @@ class Manifest(NamedTuple):
 def write_manifest(folder: Path, topics: Topics, calibration: Mapping[str, object]) -> None:
     """Turn the folder of a fit into a model: write a manifest and a card, and delete fit.json.
 
-    The manifest has the topics, the calibration (`dataclasses.asdict` of a `Calibration`), the
-    content of fit.json, and checksums of the files that prediction reads. The card is `NOTE`.
+    `MANIFEST` has the topics with their definitions, the calibration (`asdict` of a `Calibration`),
+    all of fit.json, and checksums of the files that prediction reads. `CARD` is `NOTE`, filled in.
     """
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     kind = about["kind"]
@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     UserError
-        The folder or its manifest does not exist; the manifest has another format, an impossible
+        The folder or its manifest is missing; the manifest has another format or kind, a wrong
         value or other files than prediction reads; or a file is missing or has another checksum.
     """
     if not folder.is_dir():
@@ -132,7 +132,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _parse(values: Mapping[str, Any]) -> Manifest:
-    """Build the manifest from parsed JSON; an impossible value raises one of `_DAMAGE`."""
+    """Build a manifest from JSON; wrong values, except kind and settings, are `_DAMAGE` errors."""
     mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
     if mode not in get_args(ModeName):
         raise ValueError(f"topics.mode is {mode!r}")

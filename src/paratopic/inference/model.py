@@ -159,8 +159,8 @@ class Model:
         Parameters
         ----------
         texts
-            A str or a `Passage`, or an iterable of n of them. A `Passage` is read with its context,
-            a str without context. Half of a surrogate pair is not a character and is read as "?".
+            A str, a `Passage`, which is read with its context, or an iterable of n of them. A blank
+            text gets no topic. Half of a surrogate pair is not a character and is read as "?".
 
         Returns
         -------
@@ -169,7 +169,7 @@ class Model:
         Raises
         ------
         TypeError
-            `texts` is a DataFrame or a dict, or an item is not a text.
+            `texts` is a DataFrame, a dict or bytes, or an item is not a text.
         """
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
@@ -211,12 +211,13 @@ class Model:
     def explain(self, text: Text) -> Explanation:
         """Explain the prediction for a text by leaving out each of its parts in turn.
 
-        The parts are the sentences of the text and, for a `Passage`, the parts of its context that
-        the model reads. The share of a part is the logit of the whole minus that without the part.
+        The parts are the sentences of the text and each part of its context that the model reads:
+        title, heading, before, after. A share is the logit of the whole minus that without a part.
 
         Returns
         -------
-        The prediction, its logits and the shares of the parts; a blank text has only a prediction.
+        The prediction; logits and shares of each topic and, in mode single, of "(none)"; and the
+        lowest probability at which each topic is predicted. A blank text has only a prediction.
 
         Raises
         ------
@@ -257,7 +258,7 @@ class Model:
         return list(compress((*self.classes_, NO_TOPIC_SHORT), known)), self.mode.centred(logits)
 
     def embed(self, texts: Sequence[Text]) -> Features:
-        """Compute features of n texts without context: embeddings, or TF-IDF for the baseline.
+        """Compute features of n texts, each alone: embeddings, or TF-IDF for the baseline.
 
         The dot product of two rows is the cosine similarity of the texts.
 
@@ -275,17 +276,19 @@ class Model:
         return self._classifier.embed(plain or [PROBE])[: len(plain)]
 
     def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
-        """Compute calibrated scores of n texts and apply the thresholds; blank texts have score 0.
+        """Compute calibrated scores of n texts, 0 for blank ones, and apply the thresholds.
 
-        Texts without context that the model reads have a calibration of their own. In mode single,
-        `forced` scales scores to sum to 1, and each text, even a blank one, gets a topic.
+        Texts in which the model reads no context have the calibration `alone`, if any. In mode
+        single, `forced` scales scores to sum to 1 (for a blank text to 1 / k each), and each text
+        gets a topic; in mode multi, it has no effect.
 
         Returns
         -------
         scores, predicted
             (n, k) probabilities of the topics, and whether they are predicted.
         windows, sure_from
-            (n,) numbers of windows, 0 if blank, and lowest probabilities of sure predictions.
+            (n,) numbers of windows, 0 if blank, and lowest probabilities of sure predictions,
+            `NEVER` if none is sure.
         """
         filled = np.flatnonzero([bool(text.strip()) for text in texts.plain])
         has_context = self.context.reads(texts)[:, None]
@@ -312,7 +315,10 @@ def numbered_texts(texts: object) -> Texts:
 
 
 def check_texts(texts: object) -> list[Text]:
-    """List an iterable of texts; a TypeError refuses a single text, a dict, a table and others."""
+    """List an iterable of texts, each a str or a `Passage`.
+
+    A TypeError refuses a single text, bytes, a dict, a table, and an item that is not a text.
+    """
     if isinstance(texts, (str, Passage)):
         raise TypeError("texts must be a list of str; for one text write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
@@ -362,7 +368,7 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     ------
     UserError
         The folder does not exist or is not a paratopic model, its digest differs, a store or a hub
-        cannot be reached, or a file is missing or damaged; the message names it.
+        cannot be reached, or a file is missing or damaged; the message says which.
     """
     started = time.monotonic()
     model = _load(_folder(folder))
@@ -414,7 +420,8 @@ def _folder(
     """Find the absolute path of a model's folder, by a name that `load` takes; it need not exist.
 
     None stands for PARATOPIC_MODEL or else the champion. `fetch` downloads a remote model, from its
-    address and the project's root. A `UserError` reports a wrong digest, and a missing champion.
+    address and the project's root or, without a project, the current directory. A `UserError`
+    reports an empty or wrong digest, a file that names no champion, and a missing champion.
     """
     name = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
     address, mark, digest = name.partition("#sha256:")
@@ -448,7 +455,7 @@ def _champion_folder(path: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
-    """Load a model and try it on `PROBE`; failures become a `UserError`, except ImportErrors."""
+    """Load a model and try it on `PROBE`; errors except ImportErrors become a `UserError`."""
     manifest = read_manifest(folder)
     kind, topics = manifest.kind, manifest.topics
     try:

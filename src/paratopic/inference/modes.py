@@ -56,10 +56,7 @@ def sigmoid(logits: Floats) -> Scores:
 
 
 def conditional(scores: Array) -> Array:
-    """Probabilities (..., k) given that a text has a topic: scores scaled to sum to 1 in each row.
-
-    In rows of zeros, the topics get equal probabilities.
-    """
+    """Probabilities (..., k) given a topic: scores scaled to sum to 1 in a row, zeros to 1 / k."""
     total = scores.sum(axis=-1, keepdims=True)
     uniform = np.full(scores.shape, 1 / scores.shape[-1])
     return np.asarray(np.divide(scores, total, out=uniform, where=total > 0))
@@ -102,10 +99,7 @@ def binary_log_losses(targets: Targets, scores: Array) -> Array:
 
 
 def squared_distances(targets: Targets, scores: Array) -> Array:
-    """Brier score of each row, (n,): the squared distance between scores and targets.
-
-    It ranges from 0 to 2 for a text with one topic (Brier 1950).
-    """
+    """Brier score of each row, (n,): squared distance between scores and targets (Brier 1950)."""
     return np.asarray(((scores - targets) ** 2).sum(axis=1))
 
 
@@ -161,10 +155,10 @@ class Single(SingleLabels):
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
     ) -> Scores:
-        """Mean of the logits of each text's windows, weighted by length, (n texts, `n_logits`).
+        """Average the logits of each text's windows, weighted by length, (n texts, `n_logits`).
 
-        `logits`, (n windows, `n_logits`), `lengths`, (n windows,), and `owner`, the number of the
-        text of each window, (n windows,), describe the windows.
+        `logits` are (n windows, `n_logits`), `lengths` in tokens, and `owner` the number of each
+        window's text, from 0 on. The results are logits, too, 0 for a text without a window.
         """
         weight = np.asarray(lengths, dtype=np.float64)
         weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
@@ -173,10 +167,7 @@ class Single(SingleLabels):
         return mean
 
     def outcomes(self, targets: Targets) -> Targets:
-        """Which outcome is true of each text, (n, `n_logits`), from targets (n, k).
-
-        The last column is true of texts without a topic.
-        """
+        """Which outcome is true of each text, (n, k + 1), from targets (n, k); last, no topic."""
         return np.column_stack([targets, ~has_topic(targets)])
 
     def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
@@ -247,16 +238,14 @@ class Single(SingleLabels):
         """Probability that each label is wrong, (n,), and which labels contradict the scores, (n,).
 
         The first is 1 minus the score of the label's topic or, without one, the highest score. A
-        label contradicts the scores if it lacks the most probable topic.
+        label that lacks the most probable topic, as an empty one does, contradicts the scores.
+        `thresholds` have no effect.
         """
         doubt = np.where(has_topic(targets), 1 - (scores * targets).sum(axis=1), scores.max(axis=1))
         return doubt, ~has_topic(targets & self.candidates(scores))
 
     def uncertainty(self, scores: Scores) -> Array:
-        """Uncertainty of each row of scores, (n,): 0 for a certain prediction, 1 for a tie.
-
-        It is one minus the margin between the two most probable outcomes, no topic included.
-        """
+        """Uncertainty (n,): 1 minus the margin of the two likeliest outcomes, no topic included."""
         highest = np.sort(self.complete(scores), axis=1)
         return np.asarray(1 - (highest[:, -1] - highest[:, -2]))
 
@@ -403,9 +392,10 @@ class Calibration:
         return logits * self.scale + self.shift
 
     def check(self, k: int, n: int) -> None:
-        """Raise a ValueError if a field, or `alone`, is impossible for k topics and n logits.
+        """Raise a ValueError if a field, also of `alone`, is impossible for k topics and n logits.
 
-        Sizes must fit, numbers are at most `LARGEST`, scales above 0 and shares from 0 to 1.
+        There are 1 or n scales, 1 or n shifts, 1 or k thresholds, and 0 or n shares. All numbers
+        are finite and at most `LARGEST` in size, scales above 0 and shares from 0 to 1.
         """
         sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
         for name, allowed in sizes.items():
@@ -423,7 +413,7 @@ class Calibration:
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
-    """Rebuild a calibration and its `alone` from `dataclasses.asdict`, or from parsed JSON of that.
+    """Rebuild a calibration from `dataclasses.asdict` of it, or JSON of that, without checking it.
 
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)

@@ -73,11 +73,11 @@ def embed_in_context(
     context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
 ) -> Windows:
-    """Embed the windows of texts with their context, in rows of unit length.
+    """Embed the windows of n texts with their context, text by text, in rows of unit length.
 
     A row is the embedding of a window plus the weighted `mean_embeddings` of the text's context,
     scaled to unit length. `embed` converts windows of token ids to embeddings of unit length,
-    (n windows, d). It gets the windows of each distinct text once.
+    (n windows, d); one call has all distinct texts. `windowing` has configured `tokenizer`.
     """
     matrix = weigh_texts(texts, context)
     windows, text = read_windows(tokenizer, matrix.texts)
@@ -101,7 +101,7 @@ def mean_embeddings(
 ) -> Array:
     """Average the embeddings of each text's windows, weighted by length, as unit rows (n texts, d).
 
-    `owner` has the number of each window's text; each text needs a window.
+    `owner` has the number of each window's text, from 0 on; each text needs a window.
     """
     total = np.zeros((n_texts, embeddings.shape[1]))
     np.add.at(total, owner, embeddings * np.array([[len(window)] for window in windows]))
@@ -137,7 +137,7 @@ class OnnxModel:
         self._open(n_processors())
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embed one or more windows of token ids, (n windows, d), in batches of equal lengths."""
+        """Embed one or more windows of token ids, (n windows, d) in their order, unpadded."""
         # Batches of long windows take longest, so they come first and no processor waits for them.
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)
@@ -153,7 +153,7 @@ class OnnxModel:
         return embeddings
 
     def _open(self, threads: int) -> InferenceSession:
-        """The session with this number of threads, which the first call opens."""
+        """The CPU session with this number of threads, which the first call opens and keeps."""
         session = _sessions[self].get(threads)
         if session is None:
             import onnxruntime
@@ -179,7 +179,7 @@ _sessions: WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]] = WeakKeyDi
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
-    """Batch row numbers of equal length, shortest first: at most `tokens` tokens or one row each.
+    """Batch one or more rows, each length apart, shortest first: up to `tokens` tokens, or one row.
 
     >>> [rows.tolist() for rows in batches([5, 9, 5, 5], 10)]
     [[0, 2], [3], [1]]
@@ -194,10 +194,7 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
 
 
 def n_processors() -> int:
-    """Number of processors that this process may use, which may be fewer than the machine has.
-
-    `OMP_NUM_THREADS`, which Spark sets for each of its workers, limits it.
-    """
+    """Number of processors that this process may use, at most OMP_NUM_THREADS, which Spark sets."""
     has_affinity = hasattr(os, "sched_getaffinity")
     allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "")

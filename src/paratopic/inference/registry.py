@@ -50,8 +50,8 @@ _ON_HUB = re.compile(r"(?!models/)([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 def store_uri(root: Path) -> str:
     """URI of MLflow's store: MLFLOW_TRACKING_URI, by default mlflow.db in the project's root.
 
-    This SQLite file contains absolute paths. If the project was moved or copied, the paths are
-    corrected first: otherwise models would be written to the old folder, or not be found.
+    This SQLite file, which need not exist, has absolute paths. If the project was moved or copied,
+    they are corrected first: otherwise models would go to the old folder, or not be found.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _correct_paths(database: Path, artifacts: Path) -> None:
     """Correct the paths in MLflow's SQLite file after its project was moved or copied.
 
     If the folder of an experiment is another one named mlruns, `artifacts` replaces it at the start
-    of all paths in `_PATH_COLUMNS`. After an error of SQLite, the file stays as it is.
+    of all paths in `_PATH_COLUMNS`. An error of SQLite is ignored, and the file stays as it is.
     """
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as store, store:
         here = artifacts.as_uri()
@@ -100,7 +100,8 @@ def set_defaults() -> None:
 def store_errors(problem: str, advice: str = "") -> Iterator[None]:
     """Turn an error of MLflow's store in the block into a `UserError`: "problem: reason" + advice.
 
-    These are MlflowException, OSError, ImportError, and all of SQLAlchemy and Alembic.
+    The reason is the first line of an MlflowException, OSError, ImportError, SQLAlchemyError or
+    Alembic's CommandError. Other errors pass.
     """
     from mlflow.exceptions import MlflowException
 
@@ -168,7 +169,7 @@ def fetch(address: str, root: Path) -> Path:
 
 
 def _from_hub(address: str) -> Path:
-    """Download the card and files of a hub's model, or use its cache; return the model's folder."""
+    """Folder of the hub's model OWNER/NAME[@REVISION], downloaded or cached; else a UserError."""
     name, _, revision = address.partition("@")
     from huggingface_hub import constants, snapshot_download
 
@@ -184,7 +185,10 @@ def _from_hub(address: str) -> Path:
 
 
 def _from_mlflow(uri: str, root: Path) -> Path:
-    """Download a model of MLflow to a folder that is deleted at exit; return the model's folder."""
+    """Download a model of MLflow to a folder that is deleted at exit; return the model's folder.
+
+    The store is `store_uri(root)`. A `UserError` reports a missing library, store or model.
+    """
     set_defaults()
     store = store_uri(root)
     in_database = store.startswith(_DATABASES)

@@ -85,7 +85,7 @@ def transform_in_context(
     """Compute features of n texts with their context, (n, d).
 
     They are the text's features plus the weighted features of its context, scaled to the norm of
-    the text's own unless these are all 0. `transform` computes features without context.
+    the text's own unless these are all 0. `transform` computes (m, d) features of m texts alone.
     """
     from scipy import sparse
 
@@ -154,7 +154,7 @@ class TfIdf:
         return self._weigh(self.count(texts))
 
     def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """Count the terms of n texts, (n, n terms)."""
+        """Count the terms of n texts that `clean` has prepared: floats, (n, n terms)."""
         if self._by_word:
             return _count_table(map(self._find_columns, texts), len(self.terms))
         numbers: dict[str, int] = {}
@@ -176,7 +176,7 @@ class TfIdf:
 
     @classmethod
     def fit(cls, texts: Sequence[str], keywords: Keywords) -> tuple[TfIdf, sparse.csr_matrix]:
-        """Fit TF-IDF to n texts; return the transform and the features of the texts, (n, n terms).
+        """Fit TF-IDF to n texts that `clean` has prepared; also return features, (n, n terms).
 
         As with TfidfVectorizer, terms are the sorted n-grams that at least min_df texts have (1 by
         default), and a term in f texts has the idf log((1 + n) / (1 + f)) + 1.
@@ -194,9 +194,10 @@ class TfIdf:
         return fitted, fitted._weigh(counts[:, kept])
 
     def _ngrams(self, text: str) -> Iterable[str]:
-        """N-grams of each size: word n-grams of a text, or character n-grams of a padded word.
+        """N-grams of each size, with repetitions: of a text's words, or of one word's characters.
 
-        The word n-grams of "aa bb cc" with sizes 1 and 2 are aa, bb, cc, aa bb, bb cc.
+        The word n-grams of "aa bb cc" with sizes 1 and 2 are aa, bb, cc, aa bb, bb cc; words of one
+        character do not count. A word whose characters are read gets a blank on each side.
         """
         if not self._by_word:
             return _char_ngrams(f" {text} ", self._sizes)
@@ -221,7 +222,7 @@ class TfIdfUnion:
     def fit(
         cls, texts: Sequence[str], keywords: Mapping[str, Keywords]
     ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
-        """Clean n texts and fit a `TfIdf` for each name; also return the features, (n, n terms)."""
+        """Clean n texts and fit a `TfIdf` for each name; return all features side by side, too."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
@@ -252,7 +253,7 @@ def clean(text: str) -> str:
 
 
 def _char_ngrams(word: str, sizes: range) -> list[str]:
-    """Character n-grams of a padded word; a word of n or fewer characters is added once, last.
+    """Character n-grams of a padded word, by size; sizes of its length or more give it once, last.
 
     >>> _char_ngrams(" ab ", range(3, 6))
     [' ab', 'ab ', ' ab ']
@@ -267,7 +268,7 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
 
 
 def _count_table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
-    """Count how often each number from 0 to `width` - 1 occurs in each row, (n rows, width)."""
+    """Count each number from 0 to `width` - 1 in each row of numbers: floats, (n rows, width)."""
     from scipy import sparse
 
     columns: list[int] = []

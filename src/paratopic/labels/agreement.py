@@ -30,8 +30,6 @@ class Agreement:
 
     Parameters
     ----------
-    annotators
-        Names of the annotators of these paragraphs.
     alpha
         Krippendorff's alpha; None where all votes are the same.
     macro_f1
@@ -46,10 +44,11 @@ class Agreement:
 
 
 def agreement(votes: Iterable[Label], topics: Topics) -> Agreement | None:
-    """Measure the agreement of annotators; None if no two of them labelled the same paragraph.
+    """Measure alpha and macro-F1 of annotators on the paragraphs that several of them labelled.
 
-    `votes` are the latest of each annotator, from `latest_votes`. Votes for unknown topics do not
-    count, nor do different votes of one annotator on a paragraph.
+    None if there are no such paragraphs. `votes`, from `latest_votes`, are compared by their
+    counted topics: in mode single, the dominant one. Votes for unknown topics are left out, and so
+    are an annotator's votes on a paragraph if they differ. No name counts as one annotator.
     """
     units = _units(votes, topics)
     if not units:
@@ -63,13 +62,12 @@ def agreement(votes: Iterable[Label], topics: Topics) -> Agreement | None:
 
 
 def krippendorff_alpha(units: Iterable[Sequence[TopicSet]]) -> float | None:
-    """Krippendorff's alpha, for any number of annotators and of missing votes.
+    """Krippendorff's alpha with the MASI distance, for any number of annotators and missing votes.
 
-    It is 1 for perfect agreement, 0 for agreement by chance, and below 0 for less; None where all
-    votes are the same, or no paragraph has two. `units` has the votes on each paragraph. See
-    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability",
-    https://repository.upenn.edu/asc_papers/43. The distance is MASI; where no vote has several
-    topics, this is alpha for nominal data.
+    It is 1 for perfect agreement, 0 for agreement by chance, and below 0 for less; None if all
+    votes are the same, or no paragraph has two. `units` has the votes on each paragraph; a single
+    one does not count. If no vote has several topics, it is alpha for nominal data (Krippendorff
+    2011, "Computing Krippendorff's Alpha-Reliability", https://repository.upenn.edu/asc_papers/43).
 
     >>> trade, security = frozenset({"trade"}), frozenset({"security"})
     >>> krippendorff_alpha([[trade, trade], [security, security]])
@@ -88,7 +86,11 @@ def krippendorff_alpha(units: Iterable[Sequence[TopicSet]]) -> float | None:
 
 
 def _units(votes: Iterable[Label], topics: Topics) -> Units:
-    """Paragraph id → annotator → vote, sorted, where at least two annotators have one vote each."""
+    """Paragraph id, sorted → annotator → vote, for paragraphs with votes of two annotators or more.
+
+    Left out are votes for unknown topics, and annotators with different votes on a paragraph. A
+    vote for none of the topics is {"none of the topics"} in mode single, and empty in mode multi.
+    """
     votes_on: dict[str, dict[str, set[TopicSet]]] = {}
     none = frozenset(topics.outcomes) - frozenset(topics.names)
     for label in votes:
@@ -126,7 +128,7 @@ def _masi(one: TopicSet, other: TopicSet) -> float:
 def _macro_f1(units: Units, outcomes: Sequence[str], reference: str, other: str) -> float | None:
     """Macro-F1 of the votes of `other`, with those of `reference` as truth, on shared paragraphs.
 
-    It is over the outcomes that `reference` gives any of these; None if there are none.
+    It is the mean over the outcomes that `reference` gives any of these; None if there are none.
     """
     shared = [unit for unit in units.values() if unit.keys() >= {reference, other}]
     true = targets_of([unit[reference] for unit in shared], outcomes)

@@ -42,8 +42,9 @@ def write_dataset(
         because the dataset does not distinguish weak labels from hand labels. In mode single, the
         label is the dominant topic or "none of the topics".
     lines
-        Lines of labels.csv. Their votes on the paragraphs are written with current names of topics;
-        without any, there is no answers.parquet.
+        Lines of labels.csv. Those on the paragraphs are written with current names of topics,
+        replaced ones and "?" too, but not those that are to be filled in or name retired topics.
+        Without any, there is no answers.parquet.
     anonymous
         Whether to replace names of annotators by numbers, and to leave out notes.
     """
@@ -58,7 +59,10 @@ def write_dataset(
 
 
 def _table(data: Labelled) -> Dataset:
-    """`_COLUMNS` and "label", a class of `Topics.outcomes`, or in mode multi "labels", a list."""
+    """Columns id, article, title, heading, position, text and label, a class of `Topics.outcomes`.
+
+    In mode multi, the last one is "labels", a list of classes, [] for none of the topics.
+    """
     labels, outcomes = data.topics.labels, list(data.topics.outcomes)
     name = f"label{labels.plural}"
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
@@ -71,7 +75,10 @@ def _table(data: Labelled) -> Dataset:
 
 
 def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
-    """`VOTE_FIELDS` of each line, `cell` as topics; if `anonymous`, numbered names and no notes."""
+    """A row for each line: paragraph, topics (its cell), annotator, when, drawn and note.
+
+    If `anonymous`, names become "annotator 1" and so on, "" stays, and there is no column note.
+    """
     votes = pd.DataFrame(list(lines), columns=VOTE_FIELDS).rename(columns={"cell": "topics"})
     if not anonymous:
         return votes
@@ -83,7 +90,8 @@ def _votes(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
 def _card(name: str, params: Params, data: Labelled, votes: pd.DataFrame, digest: str) -> str:
     """Text of README.md: YAML for the Hub, a table of topics, the license and how to load the data.
 
-    `votes` has a row for each answer, if any. `digest` is the SHA-256 of paragraphs.parquet.
+    `data` has only hand labels. `votes` has a row for each answer; without rows, the card lists no
+    answers.parquet. `digest` is the SHA-256 of paragraphs.parquet.
     """
     topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]

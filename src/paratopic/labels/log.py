@@ -111,7 +111,7 @@ class Label:
 
     @property
     def time(self) -> datetime:
-        """Time of the vote, from `when`; `NEVER` if that is "", a `UserError` if not ISO 8601."""
+        """Time of the vote, by default UTC; `NEVER` for "", a `UserError` if not ISO 8601."""
         try:
             time = datetime.fromisoformat(self.when) if self.when else NEVER
         except ValueError:
@@ -123,7 +123,11 @@ class Label:
 
     @property
     def chance(self) -> float | None:
-        """The number in `drawn`; None for "article" and "". Another form is a `UserError`."""
+        """The chance of the draw, relative to a random one: "0.3 of 940" in `drawn` → 0.3.
+
+        None for "article" and "", with or without " of " and a number. Another form, or a chance
+        that is not above 0, is a `UserError`.
+        """
         how, separator, total = self.drawn.removesuffix(f" in {self.group}").partition(" of ")
         has_valid_total = total.isdecimal() == bool(separator)
         if how in ("", ARTICLE) and has_valid_total:
@@ -209,16 +213,17 @@ def tidy(label: Label) -> Label:
 
 
 def read_lines(path: Path) -> list[Label]:
-    """Read all lines of labels.csv in their order.
-
-    A `UserError` reports a missing file or column, an incomplete line, quotes that do not match,
-    and a time or a cell of the column drawn that cannot be parsed.
-    """
+    """Read all lines of labels.csv in their order, with the errors of `read_table`."""
     return read_table(path)[1]
 
 
 def read_table(path: Path) -> tuple[list[str], list[Label]]:
-    """Read the names of the columns and all lines of labels.csv; errors as for `read_lines`."""
+    """Read the names of the columns, and all lines of labels.csv, also those that others replace.
+
+    Topics are not checked. A `UserError` reports a missing or empty file, a missing column
+    paragraph or topics, an incomplete line or one without a paragraph, quotes that do not match,
+    and a time or a cell of the column drawn that cannot be parsed.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -234,15 +239,9 @@ def append(path: Path, label: Label) -> Label:
     The line gets the current time. If the clock was set back, it still gets a later time than that
     of the label, which may be the time of a line that it replaces. Earlier lines stay as they are,
     and are not parsed. A file that is missing, lacks a column or the last line end, or is not
-    UTF-8, is written anew by `rewrite`.
-
-    Raises
-    ------
-    UserError
-        A cell is too long, or has a control character; for a file that is written anew, as for
-        `read_lines`.
-    OSError
-        The disk is full, or the file cannot be written. The file is left as it was.
+    UTF-8, is written anew by `rewrite`, with the errors of `read_table`. A `UserError` about a cell
+    that is too long or has a control character, or an `OSError`, as for a full disk, leaves the
+    file as it was.
     """
     with locked(path):
         time = max(datetime.now(UTC), label.time + timedelta(microseconds=1))
@@ -258,9 +257,9 @@ def append(path: Path, label: Label) -> Label:
 
 
 def _form_for(path: Path, needed: Iterable[str]) -> tuple[list[str], str, str] | None:
-    """Columns, separator and line end of a file to which a line can be added; else None.
+    """Columns, separator and line end of an existing file to which a line can be appended.
 
-    Such a file is UTF-8, has the needed columns, and its last line ends.
+    None unless it is UTF-8, has the `needed` columns, and its last line ends.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -286,7 +285,7 @@ def state_of(path: Path) -> tuple[int, int, int] | None:
 
 
 def _add(path: Path, line: bytes) -> None:
-    """Append bytes to a file and sync it to the disk; an `OSError` leaves the file as it was."""
+    """Append a line with its end to a file, and sync it; an `OSError` leaves the file as it was."""
     with path.open("ab", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         try:
@@ -333,7 +332,7 @@ def _decode(data: bytes, path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
-    """Names of the columns, and the lines, in the text of a file; `path` is for messages."""
+    """Columns and lines in the text of file `path`; a `UserError` reports missing or wrong ones."""
     columns, rows = read_csv(text, path, COLUMNS[:2])
     # `append` writes all cells in quotes, and a line end: a last line without them is incomplete.
     last = text[max(map(text.rfind, "\r\n")) + 1 :]
@@ -344,7 +343,7 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
 
 
 def _label(where: str, row: dict[str, str]) -> Label:
-    """The line of a row of cells, with formulas unescaped; a `UserError` reports a wrong cell."""
+    """The line of a row, with formulas unescaped; a `UserError` if id, time or draw is wrong."""
     row = {name: unescape_formula(cell) for name, cell in row.items()}
     own = {name: row.get(name, "").strip() for name in _OWN}
     if not own["paragraph"]:
@@ -354,10 +353,10 @@ def _label(where: str, row: dict[str, str]) -> Label:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Replace the file, on the disk when this returns, and keep the previous version as its backup.
+    """Write the file, on the disk when this returns, and keep its previous version as `backup`.
 
-    A link stays a link. The file keeps its permissions, and the byte order mark that spreadsheets
-    need.
+    `data` is without a byte order mark; the file keeps the mark, which spreadsheets need, if it has
+    one. It also keeps its permissions, and a link stays a link. A missing file is made.
     """
     if path.exists():
         previous = path.read_bytes()
@@ -384,8 +383,9 @@ def _csv(
 ) -> str:
     """CSV of labels: rows to append, with all cells in quotes, or the whole file if `is_whole`.
 
-    A whole file has a header, and quotes where needed. Formulas are escaped. A `UserError` reports
-    a cell of more than `MAX_CELL` characters, or with a control character.
+    A whole file has a header, and quotes where needed. `columns` has the names of all cells; those
+    that a label lacks are empty. Formulas are escaped. A `UserError` reports a cell with a control
+    character or over `MAX_CELL` characters; cells of `Label.more` are not checked.
     """
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()

@@ -40,7 +40,7 @@ HEADINGS, RULES = "headings", "rules"
 
 
 class Resolved(NamedTuple):
-    """The votes and labels that count.
+    """The votes and labels that count, the weak sources, and messages for people.
 
     Attributes
     ----------
@@ -48,10 +48,6 @@ class Resolved(NamedTuple):
         The tables of `corpus.labelled`.
     annotator_votes
         The latest vote of each annotator on each paragraph.
-    weak_sources
-        The weak sources, with the estimated accuracy of each.
-    messages
-        Messages for people.
     """
 
     votes: pd.DataFrame
@@ -71,22 +67,13 @@ def resolve(
 ) -> Resolved:
     """Compute the tables of votes, labels and the sample from all votes.
 
-    The label of a paragraph is by people, else by tables, else by weak sources.
+    The label of a paragraph is by people, else by tables, else by weak sources; without one, it has
+    no row in the table of labels. `table_votes` are raw (`reading.tables.RAW_VOTE_COLUMNS`),
+    `lines` are all of labels.csv, in its order, and `metadata` has columns for id and each field.
 
-    Parameters
-    ----------
-    table_votes
-        Raw votes of labelled tables (`reading.tables.RAW_VOTE_COLUMNS`).
-    lines
-        All lines of labels.csv, in its order.
-    metadata
-        The column id, and a column for each field of metadata.
-
-    Raises
-    ------
-    UserError
-        The paragraph of a label no longer exists, its topic is unknown, or a pattern of the
-        codebook takes too long.
+    A `UserError` reports a line on a paragraph that is no longer in its article, an unknown topic,
+    different votes of the same time without an annotator, a confidence that is not from 0 to 1, and
+    a pattern that takes too long.
     """
     topics, settings, ties = params.topics, params.labels, params.prepare.ties
     people_lines = votes_of_people(lines, settings)
@@ -123,7 +110,8 @@ def join_labels(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The tables of hand votes (`VOTES_SCHEMA`) and hand labels (`LABELS_SCHEMA`), and messages.
 
-    Votes of people, even retired ones, replace those of tables on the same paragraph. Votes on
+    Votes of people, even retired ones, overrule those of tables on the same paragraph, unless they
+    are a tie that gives no label. Retired and overruled votes stay in the table of votes. Votes on
     articles that no longer exist are left out, with a message. A `UserError` reports an unknown
     topic, and other votes on paragraphs that no longer exist.
     """
@@ -148,26 +136,17 @@ def join_labels(
 def votes_of_weak_sources(
     frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, voted_on: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the votes of weak sources on paragraphs, as rows for `vote_rows`.
+    """Yield rows for `vote_rows`: paragraph, source, kind, given, and for lines the confidence.
 
+    Source and kind are the annotator and "model", "headings" and "heading", or "rules" and "rule".
     A heading votes, for the first topic that matches, on the paragraphs of an article on which no
     person has voted yet. In other articles it votes only on paragraphs with a hand label, for
     comparison. A rule votes for each topic whose pattern matches; in mode multi, one vote contains
     all of these topics. Paragraphs with votes of people, but without a hand label, are left out.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table with the labels of people and tables.
-    lines
-        Lines of weak sources, in the order of labels.csv.
-    voted_on
-        Ids of the paragraphs on which people have voted in labels.csv.
-
-    Raises
-    ------
-    UserError
-        A pattern takes too long, or a line has an unknown topic or no number as its confidence.
+    `frame` is the paragraph table with the labels of people and tables, `lines` are those of weak
+    sources, and `voted_on` has the ids on which people have voted in labels.csv. A `UserError`
+    reports a pattern that takes too long, an unknown topic, or a confidence that is not 0 to 1.
     """
     line_votes: dict[str, list[dict[str, object]]] = {}
     for line in current_votes(lines, topics).votes:
@@ -199,7 +178,7 @@ def _matching(patterns: Mapping[str, Pattern], text: str) -> Iterator[str]:
 
 
 def confidence_of(line: Label) -> float | None:
-    """A source's confidence in its vote; None if the cell is empty, a `UserError` if not 0 to 1."""
+    """The column confidence as a number; None if empty or missing, a `UserError` if not 0 to 1."""
     cell = dict(line.more).get("confidence", "").strip()
     if not cell:
         return None
@@ -229,9 +208,10 @@ def label_rows(label_of: Mapping[str, list[str]], by: str) -> pd.DataFrame:
 def tables_in_current_names(
     votes: pd.DataFrame, labels: pd.DataFrame, topics: Topics
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rename topics in tables of votes and labels, if the codebook changed since they were made.
+    """Rename topics in copies of the tables of votes and labels, if the codebook changed since.
 
-    Hand votes with a retired topic get the status "retired"; weak votes and labels are removed.
+    Hand votes for a retired topic keep its name and get the status "retired". Weak votes for one
+    are removed, and so are all labels with one.
     """
     given, is_retired = _renamed(votes["given"], topics)
     votes = votes.assign(given=given, status=votes["status"].mask(is_retired, "retired"))
@@ -278,8 +258,9 @@ def _aggregated(
 ) -> tuple[list[dict[str, object]], dict[str, list[str]], Counter[Reason]]:
     """Rows of people's votes; paragraph id → label; and the number of paragraphs with each reason.
 
-    `aggregate` decides; with the rule leave_out, a tie gives no label. The status of a vote is
-    "tie" if there is one, "counts" if its counted topics are those of the label, else "outvoted".
+    `aggregate` decides; with the rule leave_out, a tie gives no label. In mode single, a label may
+    have topics after the dominant one. The status of a vote is "tie" if there is one, "counts" if
+    its counted topics are those of the label, else "outvoted". An unknown topic is a `UserError`.
     """
     rows: list[dict[str, object]] = []
     label_of: dict[str, list[str]] = {}
@@ -302,9 +283,11 @@ def _aggregated(
 def _table_rows(
     table_votes: pd.DataFrame, overruled: Collection[str], topics: Topics
 ) -> list[dict[str, Any]]:
-    """Rows of raw votes of tables; status "overruled" for these ids, else "retired" or "counts".
+    """Rows for `vote_rows` of tables' raw votes: paragraph, source, kind, given, place and status.
 
-    An unknown topic is a `UserError`, which shows how to map the label of the table to a topic.
+    The status is "overruled" if `overruled` has the id of the paragraph, else "retired" if a topic
+    is retired (given has the names as written), else "counts". The place is such as "row 2". An
+    unknown topic is a `UserError`, which shows how to map the label of the table to a topic.
     """
     rows = []
     for paragraph, source, cell, given, _, where in table_votes.itertuples(index=False, name=None):
@@ -337,8 +320,9 @@ def _members(
 ) -> tuple[dict[str, set[str]], list[str]]:
     """Each group from which `decided` lines were drawn → its texts; and messages on other groups.
 
-    One is about groups that no longer exist. Another is about groups of the same columns without
-    any draw, if no line was drawn from all paragraphs, and `table_draws` lacks "paragraph".
+    Groups that `rows` no longer has are left out, with a message. Another is about groups of the
+    same columns without any draw, unless a line was drawn from all paragraphs, or a row of a table:
+    `table_draws`, the units of these rows, has "paragraph". `rows` has the metadata.
     """
     n_drawn = Counter(line.group for line in decided if line.group)
     texts_in = texts_by_frame(rows, n_drawn)
@@ -362,7 +346,11 @@ def _members(
 
 
 def _sample(frame: pd.DataFrame, decided: Sequence[Label], members: Frames) -> pd.DataFrame:
-    """The table of the sample: paragraphs with a hand label, or drawn without one (weight NaN)."""
+    """The table of the sample: a row for each paragraph with a hand label, or drawn without one.
+
+    Without one, draw is that of a line, else that in `frame`, of a row of a table; the frame is "",
+    and weight and effective_count are NaN.
+    """
     draw_of = dict(zip(frame["id"], frame["draw"], strict=True))
     draw_of |= {line.paragraph: line.draw for line in decided if line.drawn}
     has_label = has_hand_label(frame)
@@ -377,8 +365,9 @@ def _weak_labels(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The votes of weak sources with a column `status`, and weak labels for unlabelled paragraphs.
 
-    A paragraph gets one if its combined votes have a weight above 0. The status is "counts" if it
-    does, else "overruled". If no paragraph gets one, both tables are empty.
+    A paragraph gets one, [] for none of the topics, if its combined votes have a weight above 0.
+    Its votes then have the status "counts", and all others, such as those on paragraphs with a hand
+    label, "overruled". If no paragraph gets one, both tables are empty.
     """
     combined = combine_votes(frame, weak_votes, sources)
     names = np.array(sources.topics.names, dtype=object)
@@ -404,10 +393,10 @@ def _check(vote: Label, topics: Topics) -> None:
 
 
 def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
-    """Article that no longer exists → number of these votes on it; other votes are a `UserError`.
+    """Article that no longer exists → number of the votes on it, all on ids that `frame` lacks.
 
-    The votes are on paragraphs that `frame` lacks. The error lists those whose article exists, or
-    whose first words begin a paragraph of another one, with the most similar paragraph.
+    A `UserError` lists the votes whose article exists, or whose first words begin a paragraph of
+    another one. It names the most similar paragraph, if a vote has first words.
     """
     articles = set(frame["article"])
     # The texts are on one line, as `first_words` writes them.
@@ -440,7 +429,7 @@ def _absent_articles(votes: Sequence[Label], frame: pd.DataFrame) -> Counter[str
 def _messages(
     absent: Counter[str], reasons: Counter[Reason], n_to_relabel: int, topics: Topics, ties: TieRule
 ) -> list[str]:
-    """Messages: one for each absent article, and one each on majorities, ties and old topics."""
+    """Messages, if any: one for each absent article, one each on majorities, ties, old topics."""
     messages = [
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())

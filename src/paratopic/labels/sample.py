@@ -38,8 +38,6 @@ class Draws:
         Text → `Label.chance`, in the order in which they were labelled.
     frame_of
         Text → the frame from which it was drawn: a group, a table, or "" for all paragraphs.
-    frames
-        Frame → its texts.
     in_whole_articles
         Ids of the paragraphs whose whole article was drawn.
     """
@@ -73,12 +71,12 @@ class Draws:
 
 
 def article_weights(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -> pd.DataFrame:
-    """The table of `text_weights` for labelled texts of articles that were drawn as a whole.
+    """Columns weight and effective_count of each labelled text, the index, of whole drawn articles.
 
     An article shares the number of its paragraphs equally among those with a labelled text. The
     parts of a text are added, and divided by its copies in `frame`; this, at most 1, is the
     effective count. The weight is larger, the fewer articles were drawn from the frames of the
-    text's articles. `labelled` has the rows of these articles that have a label.
+    text's articles. `frame` has no boilerplate; `labelled` has the labelled rows of the articles.
     """
     drawn = frame[frame["article"].isin(labelled["article"])]
     known = drawn[drawn["text"].isin(labelled["text"])]
@@ -97,15 +95,12 @@ def article_weights(frame: pd.DataFrame, labelled: pd.DataFrame, draws: Draws) -
 
 
 def text_weights(draws: Draws) -> pd.DataFrame:
-    """Weights and effective counts of M texts that were drawn from all texts or from parts.
+    """Columns weight and effective_count for each of the M texts of `draws`, the index.
 
     Draws from a part represent only its texts, which draws from all represent too. So the weights
     of `_weights` in all and in each part are added, and divided by the labels per text in all and
-    in these parts together. In a fully labelled part, each text weighs 1.
-
-    Returns
-    -------
-    Columns weight and effective_count (the sum of weights, at most 1), with the texts as index.
+    in these parts together. In a fully labelled part, each text weighs 1. The effective count is
+    the sum of the weights, at most 1. Both are 0 for a text that is only in parts without draws.
     """
     sums = pd.DataFrame(0.0, list(draws.chance_of), ["weight", "density"])
     for frame, texts in draws.frames.items():
@@ -135,9 +130,9 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     An unbiased estimate of the total of any figure over the corpus is its sum over the paragraphs
     labelled before, plus U / chance times its value for the drawn one. The estimates of all such
     steps are added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if
-    it was drawn, and a(t) for each later step t. The factors a(s) make this 1 for each drawn
-    paragraph if all chances are 1. Steps of a mixed draw, in which fewer paragraphs are drawn at
-    random, count less in the same proportion, so that all random draws weigh the same.
+    it was drawn, and a(t) for each later step t with a draw: 0 if there is none. The factors a(s)
+    make this 1 for each drawn paragraph if all chances are 1. Steps of a mixed draw, in which fewer
+    are drawn at random, count less in proportion, so that all random draws weigh the same.
     """
     weights = []
     later = 0.0  # the sum of a(t)
@@ -170,15 +165,14 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
     from tables and from all paragraphs are combined as in surveys with several frames (Kalton &
     Anderson 1986, Journal of the Royal Statistical Society A 149, 65-82). If whole articles were
     drawn, labels represent the paragraphs of their article. If there are draws of both units, the
-    unit with more labels gets the weights.
-
-    Copies of a text are one paragraph and share its weight. Boilerplate is not part of the corpus.
+    unit with more labels gets the weights. Copies of a text are one paragraph and share its weight.
+    Boilerplate is not part of the corpus.
 
     Parameters
     ----------
     frame
         Paragraph table with the labels joined. Its column `draw` has the unit of the draw for rows
-        of labelled tables.
+        of labelled tables, else "".
     lines
         Lines of people in labels.csv, in its order.
     members
@@ -187,9 +181,11 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
 
     Returns
     -------
-    For each row the columns of `corpus.labelled.SAMPLE_SCHEMA` except the paragraph. Weight and
-    effective_count are 1 if all were drawn at random from all paragraphs, and NaN without a label.
-    Weights are 0 outside of the parts that labels represent; all are NaN if labels are no sample.
+    The columns draw, frame, weight and effective_count for each row of `frame`. Draw is the unit
+    that gets the weights, "" for rows that were not drawn so; frame is "" if labels represent the
+    corpus. Weight and effective_count are 1 if all were drawn at random from all paragraphs, and
+    NaN without a label or, if articles get the weights, in other articles. Weights are 0 outside of
+    the parts that labels represent; all are NaN if labels are no sample.
     """
     all_rows = frame.index
     frame = frame[~frame["boilerplate"]]  # boilerplate is never drawn
@@ -227,6 +223,8 @@ def _draws(hand: pd.DataFrame, lines: Iterable[Label], frames: Frames) -> Draws:
     """The draws of the texts of `hand`, rows with a hand label; `frames`: frame → its texts.
 
     Drawn rows of tables, and rows without a line, come first, and then the draws of deciding lines.
+    The chance is 1 for a row of a table drawn as a paragraph, else that of the deciding line; None
+    for whole articles, groups that `frames` lacks, and unknown draws.
     """
     line_of = _deciding_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Drawn rows of tables, and labels without a line, come before the lines.
@@ -283,8 +281,11 @@ class Sample(Report):
 
 
 def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]) -> Sample:
-    """Describe the hand labels as a sample.
+    """Describe the hand labels as a sample: the unit of the draws, and how many labels were drawn.
 
+    They are None and 0 without any draw. Further fields are the groups and tables that labels
+    represent, none for the corpus; the numbers of drawn paragraphs without a label, and of labels
+    from groups (0 for articles); and numbers on draws from before paragraphs were added, else None.
     `frame` is the paragraph table with labels and the columns of the sample, `sample` the table of
     the sample, and `people` are the latest votes of people.
     """
@@ -308,7 +309,10 @@ def sample_of(frame: pd.DataFrame, sample: pd.DataFrame, people: Iterable[Label]
 
 
 def describe_sample(sample: Sample, n_labels: int) -> str:
-    """Describe the sample of `n_labels` hand labels in one line; without any draw, say how to draw.
+    """Describe the sample of `n_labels` hand labels in one line, without a full stop at its end.
+
+    It names the parts that labels represent, or else draws from groups, draws without a label and
+    earlier draws. Without any draw, it says how to draw.
 
     >>> describe_sample(Sample(kind="paragraph", drawn=60), 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
@@ -355,7 +359,7 @@ def _deciding_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[
 
     It is the earliest line with a draw, or the earliest line if none has one: a paragraph that is
     labelled again is not drawn again, and `merge` may have put the second vote before the first.
-    `text_of` has the text of each id with a hand label.
+    Undecided lines do not count. `text_of` has the text of each id with a hand label.
     """
     decided = [line for line in lines if line.is_decided and line.paragraph in text_of]
     line_of: dict[str, Label] = {}

@@ -45,12 +45,8 @@ class Votes(NamedTuple):
 
     Attributes
     ----------
-    row
-        (m,) numbers of the paragraphs.
-    source
-        (m,) numbers of the sources.
-    outcome
-        (m,) numbers of the outcomes that they vote for.
+    row, source, outcome
+        (m,) numbers of the paragraph and the source, and of the outcome that it votes for.
     confidence
         (m,) confidence of the source in its vote, 0 to 1; NaN where it reports none.
     """
@@ -67,10 +63,8 @@ class Accuracy:
 
     Parameters
     ----------
-    labelled
-        (K,) shares of the outcomes among the paragraphs with a hand label.
-    frequencies
-        (K,) estimated shares of the outcomes among all paragraphs.
+    labelled, frequencies
+        (K,) shares of the outcomes: among the paragraphs with a hand label, and estimated for all.
     n_votes
         (s, K) number of votes for each outcome.
     table
@@ -106,26 +100,22 @@ class Accuracy:
 def estimate_accuracy(
     truth: Integers, votes: Votes, n_sources: int, kinds: Integers, confidence: float = 0.95
 ) -> Accuracy:
-    """Estimate the accuracy of sources from paragraphs whose true outcome is known.
+    """Estimate the accuracy of `n_sources` sources from paragraphs whose true outcome is known.
 
     Each source and outcome has its own probability that a vote is right. The probabilities of one
     source and kind of outcome have a Beta distribution with unknown mean and strength: all pairs of
     a grid are weighted by their likelihood (a hierarchical model, as in Gelman et al. 2013,
     "Bayesian Data Analysis", 5.3). So an outcome with few comparisons is shrunken towards the mean
-    of its source. A source with few comparisons is shrunken towards the prior mean, which is
-    halfway between chance and always right.
+    of its source, and a source with few or no comparisons towards the prior mean, which is halfway
+    between chance, 1 / K, and always right.
 
-    Hand labels are not always drawn at random. If rare outcomes are labelled as often as frequent
-    ones, votes for rare outcomes are right more often on labelled paragraphs than on all. So each
-    comparison is weighted by the share of its true outcome among all paragraphs, which is estimated
-    from the votes, over the share among labelled ones.
+    If rare outcomes are labelled as often as frequent ones, votes for rare outcomes are right more
+    often on labelled paragraphs than on all. So each comparison is weighted by the share of its
+    true outcome among all paragraphs, as the votes show it, over the share among labelled ones.
 
-    Parameters
-    ----------
-    truth
-        (n,) true outcomes; `UNKNOWN` for paragraphs without a hand label.
-    kinds
-        (K,) number of the kind of each outcome. Outcomes of a kind are about equally hard.
+    `truth`, (n,), has the true outcomes, `UNKNOWN` without a hand label. `kinds`, (K,), has the
+    number of the kind of each outcome; outcomes of a kind are about equally hard. `confidence` is
+    the level of the intervals.
     """
     k = len(kinds)
     known = truth[truth != UNKNOWN]
@@ -182,11 +172,11 @@ class Consensus(NamedTuple):
 
 
 def combine(votes: Votes, accuracy: Accuracy, n: int) -> Consensus:
-    """Combine the votes on each of n paragraphs.
+    """Combine the votes on each of n paragraphs, with the accuracy from `estimate_accuracy`.
 
     Votes are taken as independent given the truth, except for copying between sources: each vote
     counts as one over its design effect, so that a copy adds nothing. Votes that are right no more
-    often than by chance do not count.
+    often than by chance do not count. Without a vote that counts, the weight of a paragraph is 0.
 
     The resulting probabilities p are a mixture p = (1 - w) f + w truth of the frequencies f and of
     `truth`, with the smallest possible weight w. Models train on `truth` with this weight. So a
@@ -224,8 +214,8 @@ def _accuracy(
     """Accuracy of a source's votes for t outcomes of a kind, from (K, K) votes by true outcome.
 
     Each is a mixture of Beta distributions of the grid, weighted by their likelihood and a prior
-    with the mean `prior_mean`. Returned are their means, (t,), and the values below and above which
-    the share `tail` of each lies.
+    with the mean `prior_mean`. Returned are their means and the values below and above which the
+    share `tail` of each lies, three (t,) arrays.
     """
     right, compared = np.diag(counts)[is_kind], counts.sum(axis=1)[is_kind]
     means, strengths = np.meshgrid(MEANS, STRENGTHS)
@@ -276,7 +266,7 @@ def _shares(table: Array, n_votes: Integers, labelled: Array, n_known: int) -> A
 
 
 def _standardised(votes: Votes, n_sources: int) -> Array:
-    """(m,) logits of confidence in standard deviations from their source's mean; 0 for unknown."""
+    """(m,) logits of confidence, standardised by source; 0 where unknown or all are the same."""
     standardised = np.zeros(len(votes.row))
     for source in range(n_sources):
         rows = (votes.source == source) & np.isfinite(votes.confidence)
@@ -311,8 +301,8 @@ def _copies(votes: Votes, posterior: Array, n: int, n_sources: int) -> Array:
     """(s, s) agreement of sources beyond chance: (agreement - chance) / (1 - chance), 0 to 1.
 
     Chance is the agreement of sources independent given the truth. Both are of all paragraphs on
-    which the two vote, with or without a hand label; 0 without any. If there are few of them, the
-    estimate is close to 1, so that sources count as copies.
+    which the two vote, with or without a hand label; 0 without any, 1 on the diagonal. If there are
+    few of them, the estimate is close to 1, so that sources count as copies.
     """
     copies = np.eye(n_sources)
     k = posterior.shape[1]

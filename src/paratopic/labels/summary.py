@@ -73,14 +73,10 @@ def summarise(
 ) -> Prepared:
     """Make the content of prepare.json: counts of labels, the sample, weak sources and messages.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table with labels and the columns of the sample.
-    notes
-        Messages about the sources, which follow those about the votes.
-    about_sources
-        The fields of the report from `articles` to `read`, and `encoders`.
+    `frame` is the paragraph table with labels and the columns of the sample. `notes` are messages
+    about the sources, which follow those about the votes. `about_sources` has the fields articles,
+    paragraphs, skipped, metadata, boilerplate, read and encoders. A label with a topic that the
+    codebook lacks is a `UserError`.
     """
     data = labelled_in(frame, topics)
     sample = sample_of(frame, resolved.sample, resolved.annotator_votes)
@@ -109,7 +105,10 @@ def summarise(
 
 
 def _sample_message(n_drawn: int, n_hand: int | None) -> str:
-    """Say how many of `n_hand` labels were drawn at random, and if figures describe the corpus."""
+    """Say how many of `n_hand` labels were drawn at random, and if figures describe the corpus.
+
+    They do from `LEAST_DRAWN` on; with fewer, the message says that labels are not weighted.
+    """
     if n_drawn < LEAST_DRAWN:
         return (
             f"{plural(n_drawn, 'label was', 'labels were')} drawn at random; from {LEAST_DRAWN} "
@@ -123,7 +122,7 @@ def _sample_message(n_drawn: int, n_hand: int | None) -> str:
 
 
 def describe_labels(report: Prepared) -> Iterator[str]:
-    """Yield lines: numbers of hand, weak and missing labels, the sample, and each weak source."""
+    """Yield lines, if any: numbers of hand, weak and missing labels, the sample, weak sources."""
     titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
     for source, title in (titles | {"none": "not labelled"}).items():
         if number := report.labelled_by.get(source):
@@ -136,7 +135,7 @@ def describe_labels(report: Prepared) -> Iterator[str]:
 
 
 def describe_agreement(people: Agreement | None) -> list[str]:
-    """Describe the agreement of annotators; no line if no two labelled the same paragraph.
+    """Describe the agreement of annotators in one line; [] if no two labelled the same paragraph.
 
     >>> describe_agreement(Agreement(("Ann", "Bo"), paragraphs=5, alpha=0.8, macro_f1=None))
     ["2 annotators labelled 5 paragraphs more than once: Krippendorff's alpha 0.800"]
@@ -160,7 +159,10 @@ def sources_that_label(prepared: Prepared) -> Sequence[Reliability]:
 
 
 def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
-    """A line for each weak source: its accuracy by topic, and the topics on which it is unused."""
+    """A line for each weak source: its accuracy by topic, and the topics on which it is unused.
+
+    The rows of a source have to be together. Topics without a hand label are only counted.
+    """
     lines = []
     for name, rows in groupby(reliabilities, key=attrgetter("source")):
         parts, n_unknown, uninformative = [], 0, []
@@ -182,7 +184,7 @@ def describe_sources(reliabilities: Iterable[Reliability]) -> list[str]:
 
 
 def _copy_messages(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield a message on the number of texts whose copies have different labels, if any."""
+    """Yield one message if copies of a text in `rows` (id, text, topic) have different labels."""
     distinct = rows.assign(topic=rows["topic"].map(frozenset)).drop_duplicates(["text", "topic"])
     differ = distinct[distinct["text"].duplicated(keep=False)]
     if n := differ["text"].nunique():

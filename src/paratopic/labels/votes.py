@@ -51,11 +51,11 @@ def latest_votes(lines: Iterable[Label], topics: Topics) -> list[Label]:
 
 
 def current_votes(lines: Iterable[Label], topics: Topics) -> CurrentVotes:
-    """Select the latest vote of each annotator on each paragraph; "?" withdraws it.
+    """Select the latest vote of each annotator on each paragraph; "?" with a time withdraws it.
 
     If an annotator has several votes of the same time, all that differ are kept; in lines without
-    an annotator, they are a `UserError`. The latest vote does not count if its topic was split or
-    dropped since; earlier ones do not either.
+    an annotator, they are a `UserError`. A latest vote for a topic that was split or dropped since
+    does not count, nor do earlier ones; it is in `retired` if no vote on the paragraph counts.
     """
     lines_at: dict[tuple[str, str], dict[datetime, list[Label]]] = {}
     for line in lines:
@@ -74,7 +74,10 @@ def current_votes(lines: Iterable[Label], topics: Topics) -> CurrentVotes:
 
 
 def in_current_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
-    """Replace former names of topics by current ones, and leave out votes for retired topics."""
+    """Replace former names of topics by current ones, and leave out lines with a retired topic.
+
+    Names that the codebook never had stay, and so do lines without a vote.
+    """
     votes = []
     for line in lines:
         meaning = topics.current_meaning(line.names)
@@ -85,9 +88,9 @@ def in_current_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
 
 
 def _distinct_votes(votes: Sequence[Label]) -> list[Label]:
-    """Votes of one annotator, paragraph and time, without repetitions of the same topics.
+    """The first vote for each list of topics, of one annotator's votes on a paragraph at one time.
 
-    Different votes are a `UserError` if the annotator has no name: they may be of different people.
+    Several are a `UserError` if the annotator has no name: they may be of different people.
     """
     vote_for: dict[tuple[str, ...], Label] = {}
     for vote in votes:
@@ -115,8 +118,7 @@ def aggregate(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
 
     In mode single, the dominant topic that most annotators voted for counts, with the further
     topics that were given most often with it. The order of the codebook breaks ties; "none of the
-    topics" comes last. In mode multi, each topic that at least half of the annotators voted for
-    counts.
+    topics" comes last. In mode multi, each topic counts that at least half voted for.
 
     Returns
     -------
@@ -142,7 +144,8 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     """Describe each of these paragraphs whose lines have different topics, and which vote counts.
 
     Example: "a:1 – ann: trade, then security → security counts (latest answer)". Lines of one
-    annotator are in the order of time. Lines with retired topics are left out.
+    annotator, replaced ones too, are in the order of time. Lines with retired topics are left out,
+    and so are paragraphs without a dispute.
     """
     wanted = set(paragraphs)
     lines = [line for line in lines if line.paragraph in wanted and line.is_filled_in]
@@ -171,23 +174,16 @@ def merge(
     """Add those lines to labels.csv that it does not contain yet.
 
     The order in which files are merged does not change the result, and neither does a second merge
-    of the same file. Lines without an annotator keep their place at the top; the others are sorted.
-    The previous version is kept as labels.csv.bak. The errors are those of `read_lines` and
-    `current_votes`, and leave the file as it was.
+    of the same file. Lines without an annotator keep their place at the top; the others are sorted
+    by `order`, id → rank. If lines are added, the previous version is kept as labels.csv.bak. The
+    errors are those of `read_table`, `rewrite` and `current_votes`, and leave the file as it was.
 
-    Parameters
-    ----------
-    annotator
-        Annotator of the incoming lines that name none. Such a line is not added if the file has the
-        same line without an annotator.
-    order
-        Paragraph id → rank, by which lines are sorted.
-    settings
-        Names of the weak sources, whose lines are not part of disputes.
+    Incoming lines without an annotator get `annotator`, and are not added if the file has the same
+    line without one. `settings` tells weak sources, whose lines are not part of disputes.
 
     Returns
     -------
-    The number of added lines, and a message for each dispute on the paragraphs of these lines.
+    The number of added lines, and a message for each dispute on paragraphs of incoming lines.
     """
     with locked(path):
         columns, lines = read_table(path) if path.exists() else ([], [])
@@ -201,10 +197,11 @@ def merge(
 
 
 def _aggregate_dominant(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
-    """The topics that count in mode single, and the reason, as `aggregate` returns them.
+    """The topics that count in mode single, those of one vote, and the reason why they do.
 
-    They are those of one vote. Votes rank by the number of votes with their dominant topic, its
-    place in the codebook, the number of votes with the same topics, and the places of these.
+    Votes rank by the number of votes with their dominant topic, its place in the codebook, the
+    number of votes with the same topics, and the places of these. The reason is "agreed" if all
+    votes have the same topics, "tie" if several dominant topics have most votes, else "majority".
     """
     n_votes = Counter(vote.names for vote in votes)
     n_dominant = Counter(vote.names[:1] for vote in votes)
@@ -224,7 +221,10 @@ def _aggregate_dominant(votes: Sequence[Label], topics: Topics) -> tuple[tuple[s
 
 
 def _aggregate_each(votes: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
-    """Mode multi: topics with at least half of the votes, in the codebook's order; the reason."""
+    """Mode multi: topics with at least half of the votes, in the codebook's order; and the reason.
+
+    It is "tie" if a topic has exactly half, "agreed" if all votes have the same, else "majority".
+    """
     n_votes = Counter(name for vote in votes for name in vote.names)
     names = sorted(n_votes, key=lambda name: _place(name, topics))
     chosen = tuple(name for name in names if 2 * n_votes[name] >= len(votes))
@@ -256,7 +256,11 @@ def _shown(line: Label, topics: Topics) -> str:
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:
-    """The incoming lines that `lines` lacks, each once, tidy and with `annotator` where unnamed."""
+    """The incoming lines that `lines` lacks, each once, tidy and with `annotator` where unnamed.
+
+    Lines are equal if paragraph, topics, annotator, time and note are. An unnamed line is not new,
+    either, if `lines` has the same line without a name.
+    """
     known = {tidy(line).key for line in lines}
     new = []
     for line in map(tidy, incoming):

@@ -75,9 +75,10 @@ class WeakSources:
     accuracies: tuple[Accuracy, ...]
 
     def reliabilities(self) -> Iterator[Reliability]:
-        """Yield the accuracy of each source for each topic, with "none of the topics" last.
+        """Yield the accuracy of each source's votes for each topic, source by source.
 
-        Topics for which a source never votes are left out; mode multi has no "none of the topics".
+        It is the probability that a vote for the topic is right. Topics for which a source never
+        votes are left out. In mode single, "none of the topics" is the last topic of a source.
         """
         labels = self.topics.labels
         questions = list(zip(labels.questions(self.topics.names), self.accuracies, strict=True))
@@ -102,13 +103,9 @@ def estimate_sources(
 ) -> WeakSources:
     """Estimate the accuracy of each weak source for each topic from the rows with a hand label.
 
-    Parameters
-    ----------
-    rows
-        Rows of the paragraph table with their labels. Votes on rows without a hand label show how
-        frequent the topics are. Hand labels of other rows are not used.
-    votes
-        The votes of weak sources, a row for each; columns as in data/votes.parquet.
+    `rows` are of the paragraph table with their labels; votes on rows without a hand label show how
+    frequent topics are. `votes` has a row for each vote of weak sources, as in data/votes.parquet;
+    those on other rows are left out. `confidence` is the level of the intervals.
     """
     weak = weak_votes_on(rows, votes)
     names = tuple(sorted(set(weak["source"])))
@@ -123,6 +120,7 @@ def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources)
     """Combine the votes of weak sources on n rows of the paragraph table, by their accuracies.
 
     A topic is a target if it is the most probable outcome of its question, and its weight above 0.
+    All sources of `votes` on these rows have to be in `sources`.
     """
     topics, none = sources.topics, sources.topics.labels.none_outcome
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)
@@ -143,7 +141,7 @@ def _questions(
     """For each question: the outcomes of hand labels, the weak votes, and the kinds of outcomes.
 
     Outcomes are numbers, (n,), `UNKNOWN` without a hand label. Kinds, (K,), are 1 for the outcome
-    that no topic is true, and 0 for the others.
+    that no topic is true, and 0 for the others. `weak` is from `weak_votes_on`.
     """
     by_hand, none = has_hand_label(rows).to_numpy(), topics.labels.none_outcome
     row, confidence = weak["row"].to_numpy(np.int64), weak["confidence"].to_numpy(np.float64)

@@ -79,8 +79,8 @@ class Change:
         """The codebook after the change; new topics take the place of the first of `names`.
 
         A renamed topic keeps its definition and patterns; those of merged topics are joined. `was`
-        has the former names. A split or dropped topic moves to `retired`, with its former names. If
-        it has a definition, the parts of the split get a `default_definition`.
+        has the former names. A split or dropped topic moves to `retired`, with its former names.
+        Parts of a split have no patterns, and a `default_definition` if the topic has a definition.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Change:
                 raise UserError(f'the codebook has a topic "{name}" already; {remedy}')
 
     def _new_topics(self, known: Mapping[str, Topic]) -> list[Topic]:
-        """The new topics: none for a drop, the parts of a split, or one topic with former names."""
+        """The new topics: none for a drop, parts of a split, or one with former names as `was`."""
         first = known[self.names[0]]
         if self.needs_relabelling:
             if not first.definition:
@@ -133,7 +133,7 @@ class Change:
 
 
 def topic_entry(topic: Topic) -> str | CommentedMap:
-    """Convert a topic to an entry of the codebook: its name, or a mapping of keys with values."""
+    """Convert a topic to its codebook entry: a name, or a mapping of the keys that it has."""
     if topic == Topic(topic.name):
         return topic.name
     keys = "name", "was", "definition", "heading", "pattern"
@@ -149,8 +149,9 @@ def topic_entry(topic: Topic) -> str | CommentedMap:
 def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) -> None:
     """Edit a YAML file in the project with this root: `change` edits its values in place.
 
-    Comments, order, quotes and permissions stay the same, and a link stays a link. A `UserError`
-    refuses a file outside of the project, and one that cannot be written with the same values.
+    Comments, order, quotes, line ends and permissions stay, and a link stays a link. A `UserError`
+    refuses a file outside of the project, a missing one, and one whose new text does not read back
+    as the edited values. The file then stays as it was.
     """
     refuse_outside(path, root)
     text = read_text(path)
@@ -173,7 +174,8 @@ def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) ->
 def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
     """Apply a change of the topics `before` to the parsed file that contains them, in place.
 
-    Comments move with the entry below them, except for those above the first entry, which stay.
+    Comments move with the entry below them, except for those above the first entry, which stay. An
+    impossible change raises the `UserError` of `Change.topics` before any edit.
     """
     parent, key = _topics_location(file)
     after, entries = change.topics(before), parent[key]
@@ -218,7 +220,7 @@ def _retire(parent: CommentedMap, retired: Mapping[str, Sequence[str]]) -> None:
 
 
 def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
-    """Set `name` and `was` of entry `number` to those of a topic; a str becomes a mapping."""
+    """Set `name` and `was` of entry `number`, from 0, to a topic's; a str becomes a mapping."""
     comments, node = _swap_comments(entries, number), entries[number]
     if isinstance(node, str):
         entries[number] = node = CommentedMap(name=node)
@@ -231,7 +233,7 @@ def _rename(entries: CommentedSeq, number: int, topic: Topic) -> None:
 
 
 def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
-    """Replace entry `number` by entries of the new topics, or remove it if there are none."""
+    """Replace entry `number`, from 0, by entries of `new`, or remove it; comments below it stay."""
     comments = _swap_comments(entries, number)
     for topic in new[::-1]:
         entries.insert(number + 1, topic_entry(topic))
@@ -246,8 +248,8 @@ def _replace(entries: CommentedSeq, number: int, new: Sequence[Topic]) -> None:
 def _swap_comments(node: CommentedMap | CommentedSeq, key: str | int, new: str = "") -> str:
     """Replace the comments and empty lines below `node[key]` by `new`, and return the old ones.
 
-    These are whole lines, which ruamel stores at the last scalar of the value. A comment on the
-    line of the value stays.
+    These are whole lines, "" for none, which ruamel stores at the last scalar of the value. A
+    comment on the line of the value stays.
     """
     value = node[key]
     if isinstance(value, (CommentedMap, CommentedSeq)) and value and not value.fa.flow_style():
@@ -265,7 +267,7 @@ def _swap_comments(node: CommentedMap | CommentedSeq, key: str | int, new: str =
 
 
 def _merge(topics: Sequence[Topic]) -> Topic:
-    """Merge topics under the first name: descriptions, doubtful cases; patterns joined by |."""
+    """Merge topics under the first name: all descriptions, then all cases; patterns joined by |."""
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())

@@ -35,8 +35,8 @@ _LIKELY = ("cp1252", "cp1250", "cp1254")
 def decode(data: bytes, source: str) -> str:
     """Decode the bytes of a text file; messages call it `source`, such as "standard input".
 
-    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Text without one is read
-    as UTF-8 or, if that fails, in its probable encoding, with a warning.
+    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Other text is read as
+    UTF-8 or, if that fails at the first byte beyond ASCII, in a probable encoding, with a warning.
 
     Raises
     ------
@@ -102,10 +102,10 @@ def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
 
 
 def possible_encodings(data: bytes) -> list[str]:
-    """Find the encodings, likeliest first, that bytes that are not UTF-8 may have, by chardet.
+    """Find the encodings, such as "cp1252", that bytes that are not UTF-8 may have, by chardet.
 
-    There is one for most texts; there are several if only one word has bytes that ASCII lacks, and
-    the word differs between them. The list is empty if no encoding fits.
+    The list has one for most texts. If only one distinct word has bytes that ASCII lacks, it has
+    one for each reading of the word, those of `_LIKELY` first. It is empty if no encoding fits.
     """
     if _TYPOGRAPHIC.issuperset(data):
         return ["cp1252"]

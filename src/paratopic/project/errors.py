@@ -82,7 +82,7 @@ def closest_word_hint(word: str, known: Iterable[str]) -> str:
 
 
 def in_units(text: str, unit: str) -> str:
-    """Replace the noun paragraph in a text by the noun that the project uses.
+    """Replace the noun paragraph, and its article, in a text by the noun that the project uses.
 
     >>> in_units("a paragraph of 3 paragraphs", "sentence")
     'a sentence of 3 sentences'
@@ -125,9 +125,9 @@ def refuse_repeated(where: str, names: Sequence[str]) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a program's `main`; print the message of a `UserError` and exit with status 1.
+    """Call a program's `main`; print the message of a `UserError` to stderr and exit with status 1.
 
-    An error of the system is handled in the same way if it names a file or means a full disk.
+    An OSError is handled in the same way if it names a file or means a full disk; others pass.
     """
     try:
         main()

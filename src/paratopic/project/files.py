@@ -147,13 +147,15 @@ def printable(text: str | Path) -> str:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it once it is complete.
 
-    `path` is never incomplete. If the block raises or the process is killed, `path` keeps its old
-    content. This function does not force data to the disk: a file that has to survive a power cut
-    is synced in the block, as in `labels.log`.
+    A file is never incomplete. If the block raises or the process is killed, `path` keeps its old
+    content, except that a folder is deleted just before another one takes its name. This function
+    does not force data to the disk: a file that has to survive a power cut is synced in the block,
+    as in `labels.log`.
 
     Yields
     ------
-    The temporary path to write to, in the same folder, which is made if it is missing.
+    The temporary path, at which the block makes the file or folder. It is in the folder of `path`,
+    which is made if it is missing.
 
     Raises
     ------
@@ -187,7 +189,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def refuse_outside(path: Path, root: Path) -> None:
-    """Raise a `UserError` if a path leads outside of the project with this root.
+    """Raise a `UserError` if a path leads, through links or not, out of the project with this root.
 
     The project may come from a stranger, so that other places are written only if the user names
     them on the command line.
@@ -202,10 +204,7 @@ def refuse_outside(path: Path, root: Path) -> None:
 
 @functools.cache  # once for each folder and process
 def _remove_drafts(folder: Path) -> None:
-    """Remove drafts in a folder that are older than an hour, which killed processes have left.
-
-    A process on another machine may still write a younger draft.
-    """
+    """Remove drafts over an hour old; a process on another machine may write younger ones."""
     for draft in folder.iterdir():
         with suppress(OSError):
             if DRAFT.fullmatch(draft.name) and time.time() - draft.stat().st_mtime > HOUR:
@@ -263,10 +262,7 @@ def _change_texts(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataF
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV: UTF-8, LF line ends, no index.
-
-    Cells and names of columns are escaped, so that no spreadsheet runs them as formulas.
-    """
+    """Write a table as CSV: UTF-8, LF, no index; texts and names are escaped (`escape_formula`)."""
     write_text(path, _change_texts(escape_formula, table).to_csv(index=False, lineterminator="\n"))
 
 
@@ -300,10 +296,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
-    """Read a JSON object, with the errors of `checked_read`.
-
-    `reports.Report.load` reads an object with known fields.
-    """
+    """Read a JSON object, with the errors of `checked_read`; `Report.load` reads known fields."""
     with checked_read(made_by, path):
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):

@@ -60,13 +60,13 @@ class Project:
 def run_stage(main: Callable[..., None]) -> None:
     """Call a stage's `main` with the project in the current directory and the program's arguments.
 
-    A `UserError` ends the program with its message. Settings that change during the run are such an
-    error: DVC reads them after the stage. It would record the new values with results of the old
-    ones, and not run the stage again.
+    A `UserError` ends the program with its message and status 1. If DVC runs the stage, so does a
+    change of its settings meanwhile: DVC reads them after the stage. It would record the new values
+    with results of the old ones, and not run the stage again.
     """
 
     def run_checked() -> None:
-        """Run the stage; raise `UserError` if its settings changed meanwhile."""
+        """Run the stage; raise a `UserError` if DVC runs it and its settings changed meanwhile."""
         project = Project()
         # The garbage collector takes a tenth of a short run, and seconds at its end, because
         # libraries have so many objects.

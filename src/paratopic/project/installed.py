@@ -33,7 +33,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
-    """Compute a digest of the code in the folder `package` that each stage of the pipeline runs.
+    """Compute for each stage of the pipeline a digest of the code in folder `package` that it runs.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
 def library_versions() -> dict[str, str]:
     """Name of a kind of model → versions of the packages of its fits: "numpy 2.3.1, scipy 1.16.0".
 
-    Suffixes of builds for some processors, such as ``+cpu``, are left out.
+    Suffixes of builds, such as ``+cpu``, are left out. A missing package is a PackageNotFoundError.
     """
     versions = {}
     for kind in KINDS.values():
@@ -113,7 +113,7 @@ def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
 
 
 def modules_digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
-    """Digest, 12 hexadecimal digits, of modules' code, of their templates, and of the text `more`.
+    """Digest, 12 hexadecimal digits, of modules' `code_without_prose`, their templates, and `more`.
 
     A template of a module is a file in its folder whose name is in the module in double quotes.
     """
@@ -159,10 +159,7 @@ def code_without_prose(source: str) -> str:
 
 @cache
 def imported_names(source: str) -> frozenset[str]:
-    """Dotted names that the source of a module imports when it runs, and their parents.
-
-    A name that is imported from a module may be a module itself, or a name in it.
-    """
+    """Dotted names, of modules or in them, that a source imports at run time, and their parents."""
     parts = [name.split(".") for name in _imports_below(ast.parse(source))]
     return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
 

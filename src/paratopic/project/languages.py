@@ -73,10 +73,7 @@ def detect_language(text: str) -> str | None:
 
 
 def count_languages(texts: Sequence[str]) -> Counter[str]:
-    """Count the languages of texts, or of `MAX_DETECTED` evenly spaced ones if there are more.
-
-    Texts without a language count as "".
-    """
+    """Count the languages of texts, "" for none; of `MAX_DETECTED` evenly spaced ones at most."""
     evenly = np.linspace(0, len(texts) - 1, min(len(texts), MAX_DETECTED)).astype(int)
     return Counter(detect_language(texts[number]) or "" for number in evenly)
 
@@ -103,8 +100,9 @@ def find_audience(
 ) -> Audience:
     """Find the languages that a model is for, and note how many texts its encoder does not read.
 
-    The texts are the labelled ones or, without labels, the definitions of the topics. The languages
-    are the encoder's in `ENCODER_LANGUAGES` or, if not listed, the `main_languages` of the texts.
+    The texts are the labelled ones or, if there are none, the definitions. The languages are the
+    encoder's in `ENCODER_LANGUAGES`. With another encoder or None, they are the `main_languages` of
+    the texts, and the note is "".
     """
     counts = count_languages(labelled or definitions)
     readable = ENCODER_LANGUAGES.get(encoder or "", ())
@@ -129,7 +127,8 @@ def choose_encoder(wanted: str, texts: Sequence[str], before: str = "") -> tuple
 
     Returns
     -------
-    The encoder, and the reason for the choice; "" if the setting names it or it is for English.
+    The encoder, and the reason for the multilingual one; "" if the setting names an encoder, for
+    the English one, and if no text is in another language.
 
     Raises
     ------
@@ -160,7 +159,8 @@ def language_note(counts: Mapping[str, int], known: Collection[str], noun: str, 
     counts
         Language → number of texts in it; "" for texts without one.
     known
-        Codes of the known languages; without any, the note is "".
+        Codes of the known languages. Without any, the note is ""; if there are more than
+        `MOST_LANGUAGES`, it has their number.
     noun, but
         Noun for the texts, and words before the known languages.
 

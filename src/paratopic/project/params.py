@@ -285,9 +285,9 @@ def read_params(path: Path) -> Params:
 
 
 def _with_codebook(topics: dict[str, object], params: Path) -> dict[str, object]:
-    """Add the codebook's file to `topics`, the section of the file `params`, if it has no topics.
+    """Section `topics` of the file `params`, with the topics and `retired` of the codebook's file.
 
-    A `UserError` refuses topics in both files.
+    A section that has them stays as it is. A `UserError` refuses topics in both files, or in none.
     """
     path, old_keys = Paths(params.parent).codebook, topics.keys() & {"codebook", "retired"}
     if old_keys and path.exists():
@@ -312,7 +312,7 @@ def default_params(topics: Topics, seed: int, kind: str, settings: Mapping[str, 
 
 
 def _validate(section: type[Section], values: object, where: str = "", kind: str = "") -> Section:
-    """Convert parsed values to a section's class; a `UserError` has a line for each wrong key.
+    """Convert parsed values to an object of a section; a `UserError` has a line for each wrong key.
 
     A line begins with `where`, then `kind`, the kind of model whose section this is, then the key.
     """
@@ -328,7 +328,7 @@ class _Constructor(SafeConstructor):
     """Accepts types of JSON, and names the line of other values, such as the date 2025-09-15."""
 
     def construct_object(self, node: Node, deep: bool = False) -> object:
-        """Construct a value; a ConstructorError refuses dates, bytes and keys that are not str."""
+        """Construct a value of a JSON type; a ConstructorError refuses others, and keys not str."""
         where = node.start_mark
         try:
             value = super().construct_object(node, deep)
@@ -346,7 +346,7 @@ class _Constructor(SafeConstructor):
 
 
 def _read_yaml(path: Path) -> object:
-    """Read a YAML file: values of JSON's types, None if empty. A `UserError` names a wrong line."""
+    """Values of JSON's types in a YAML file, None if empty; a `UserError` names file and line."""
     text, yaml = read_text(path), YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
@@ -367,7 +367,7 @@ def _read_yaml(path: Path) -> object:
 
 
 def _messages(error: ValidationError, section: type, kind: str) -> list[str]:
-    """One message for each wrong key, after `kind`: 'transformer.epochs: Input should be ...'."""
+    """One message for each wrong key, after `kind` if any: "transformer.epochs: unknown key"."""
     messages = []
     for item in error.errors():
         # An entry of a list is an object or a str: the message describes its errors as an object.
@@ -401,7 +401,7 @@ def _cut(text: str) -> str:
 
 
 def _known_keys(section: type, parents: Sequence[str | int]) -> list[str]:
-    """Keys in a place, [] if unknown: `Params`, ["split"] → ["n_folds", "n_repeats", "holdout"]."""
+    """Keys below `parents`, [] if unknown: `Params`, ["split"] → ["n_folds", "n_repeats", ...]."""
     if parents and parents[-1] in _ENTRY_TYPES:
         return [item.name for item in fields(_ENTRY_TYPES[parents[-1]])]
     if len(parents) > 1:

@@ -53,10 +53,10 @@ class Passage:
 def article_passages(
     paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
 ) -> list[Passage]:
-    """Convert n paragraphs of an article to passages with up to `N_NEIGHBOURS` on each side.
+    """Convert the n paragraphs of an article to passages with up to `N_NEIGHBOURS` on each side.
 
-    There are n `headings`, one above each paragraph, "" for none, or by default no headings. Other
-    numbers of headings raise a ValueError. `title` is that of the article.
+    There are n `headings`, one above each paragraph, "" for none, or by default no headings;
+    another number is a ValueError. `title` is that of the article, "" for none.
     """
     if headings is not None and len(headings) != len(paragraphs):
         raise ValueError(f"{len(headings)} headings for {len(paragraphs)} paragraphs")
@@ -79,9 +79,10 @@ def table_passages(
     context: Sequence[Sequence[str]],
     rows: Iterable[int],
 ) -> list[Passage]:
-    """Convert rows of a table to passages, in order, with up to `N_NEIGHBOURS` on each side.
+    """Convert the given rows of a table to passages with up to `N_NEIGHBOURS` on each side.
 
-    A neighbour is a cell of `context` or, if that is empty, the text of the neighbouring row.
+    A neighbour is a cell of `context` or, if that is empty, the text of the neighbouring row. A
+    heading loses the title of its row (see `section_heading`).
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def table_passages(
     previous, following = _neighbour_rows(texts, articles, places, before, after)
 
     def neighbours(row: int, column: Sequence[str], next_rows: Mapping[int, int]) -> list[str]:
-        """Texts on one side of a row, beginning with the closest."""
+        """Up to `N_NEIGHBOURS` texts on one side of a row, none empty, the closest first."""
         result: list[str] = []
         current: int | None = row
         while current is not None and len(result) < N_NEIGHBOURS:
@@ -129,10 +130,10 @@ def _neighbour_rows(
     before: Sequence[str],
     after: Sequence[str],
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """Row → the row before it in its article, and row → the row after it.
+    """Row → the row before it in its article, and row → the row after it, each if there is one.
 
-    Rows are neighbours by the order of their `places`, or if each has the text of the other as its
-    own `before` or `after`.
+    Rows with texts are neighbours by the order of their `places`, or if each has the text of the
+    other as its own `before` or `after`.
     """
     ordered: dict[Hashable, list[tuple[float, int]]] = {}
     row_of: dict[tuple[Hashable, str, str], int] = {}
@@ -151,9 +152,7 @@ def _neighbour_rows(
 
 
 def section_heading(heading: str, title: str) -> str:
-    """Remove the title of an article from the heading of a section.
-
-    A title describes the whole article, not the section.
+    """Remove the title of an article, which does not describe a section, from a section's heading.
 
     >>> section_heading("Talks open / Trade", "Talks open"), section_heading("Venue", "Talks open")
     ('Trade', 'Venue')

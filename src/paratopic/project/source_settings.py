@@ -79,6 +79,7 @@ class Source:
         """The topics that a cell means; [] for none of the topics, None for no label ("" or "?").
 
         `labels` translates the whole cell or else each name; others stay as they are, even "none".
+        A "?" beside other names is left out.
 
         >>> Source("t.csv", labels={"Econ": "trade"}).label_topics("Econ; security")
         ['trade', 'security']

@@ -63,7 +63,7 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
 
     Yields
     ------
-    A function to call with the number of steps done so far, or with the share of a single step.
+    A function to call with the steps done so far, or the share of a single step, and with a note.
     """
     console, is_terminal = _stderr()
     if not is_terminal:
@@ -115,14 +115,14 @@ def duration(seconds: float) -> str:
 
 
 def _line_printer(console: Console, label: str, total: int) -> Advance:
-    """Make the `Advance` of a log: it prints "transformer: fit 3 of 15, about 4 min left"."""
+    """Make the `Advance` of a log, with lines like "transformer: fit 3 of 15, about 4 min left"."""
     n_lines = total if 1 < total <= MOST_LINES else TENTHS
     started = last_printed = time.monotonic()
     shown_part = 0
     first_call: tuple[float, float] | None = None
 
     def advance(done: float, note: str = "") -> None:
-        """Print a line if the next step is reached and the last line is LOG_INTERVAL old."""
+        """Print a line with the note if one is due, at the times that `progress_bar` describes."""
         nonlocal shown_part, last_printed, first_call
         part, now = int(done * n_lines / total), time.monotonic()
         # The time before the first call is left out: much of it is loading, which happens once.

@@ -85,7 +85,7 @@ def plain_texts(texts: Iterable[Text]) -> list[str]:
 
 
 def numbered(texts: Iterable[Text]) -> Texts:
-    """Number n texts and those in their contexts, in which a blank text counts as missing.
+    """Number the distinct texts among n texts and their contexts, whose blank ones are `NO_TEXT`.
 
     >>> numbered([Passage("B.", "A."), "A."]).numbers
     array([0, 1])

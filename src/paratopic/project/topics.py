@@ -301,7 +301,10 @@ class Topics:
                 )
 
     def _check_places(self) -> None:
-        """Raise a ValueError for a name in two places, or a retired topic's part in no place."""
+        """Check that no name is in two places: of a topic, in a topic's `was`, in `retired`.
+
+        A ValueError reports one, an invalid retired name, or a retired topic's part in no place.
+        """
         places = [(topic.name, "as a topic") for topic in self.topics]
         places += [(n, f"in `was` of {topic.name}") for topic in self.topics for n in topic.was]
         places += [(name, "in `retired`") for name in self.retired]
@@ -332,6 +335,8 @@ class Topics:
 
     def current_meaning(self, names: Iterable[str]) -> Meaning:
         """Translate the names of a label, which may be former or retired ones, to current names.
+
+        Unknown names stay. If one is retired, all names stay, and `retired` tells why.
 
         >>> topics = Topics("single", (Topic("trade", was=("commerce",)), "law"), {"army": ()})
         >>> topics.current_meaning(["commerce", "law"]).names
@@ -422,7 +427,9 @@ class Topics:
         return tuple(names[self.labels.counted])
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
-        """Remove repeated names; a `UserError` names the place of a name that the codebook lacks.
+        """Return each name once, in order.
+
+        A name that no topic has now raises a `UserError`, whose message begins with `where`.
 
         >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
         ('trade',)
@@ -440,7 +447,7 @@ class Topics:
         return names
 
     def patterns(self, key: Literal["heading", "pattern"]) -> dict[str, Pattern]:
-        """Name of each topic that has a pattern under this key → the pattern, not yet searched."""
+        """Name of each topic with a pattern under this key → the pattern, in codebook order."""
         noun = "heading pattern" if key == "heading" else key
         patterns = {}
         for topic in self.topics:

@@ -23,12 +23,8 @@ MOST_CHARACTERS = 10_000_000
 class Segment(NamedTuple):
     """A piece of an article: a heading, a body paragraph, or skipped text, which is neither.
 
-    Parameters
-    ----------
-    text
-        The text on one line. A Markdown heading keeps its mark.
-    reason
-        The reason to skip it; "" for headings and body paragraphs.
+    `text` is on one line, and keeps the mark of a Markdown heading. `reason` is the reason to skip
+    it; "" for headings and body paragraphs.
     """
 
     kind: Literal["heading", "body", "skipped"]
@@ -49,15 +45,9 @@ class Article:
 class Paragraph:
     """A body paragraph of an article.
 
-    Parameters
-    ----------
-    heading
-        The heading above it; "" above the first heading. Headings with no paragraph between them
-        are joined: "Key Issues / Trade and Tariffs".
-    position
-        Index among the paragraphs of its article, from 0.
-    title
-        The title of its article: the first heading above all paragraphs; "" for none.
+    `heading` is the heading above it, "" above the first one. Headings with no paragraph between
+    them are joined: "Key Issues / Trade and Tariffs". `position` is the index among the paragraphs
+    of its article, from 0. `title` is the first heading above all paragraphs, "" for none.
     """
 
     id: str
@@ -72,14 +62,8 @@ class Paragraph:
 class Skipped:
     """Text of a source that does not become a paragraph.
 
-    Parameters
-    ----------
-    article
-        Name of its article, or path of a file that is skipped as a whole.
-    position
-        Position of the next paragraph.
-    text
-        "" for a whole file.
+    `article` is the name of its article or, for a file that is skipped as a whole, the file's path;
+    `text` is "" then. `position` is that of the next paragraph.
     """
 
     article: str
@@ -95,15 +79,11 @@ def check_size(size: int, limit: int, unit: str, source: str) -> None:
 
 
 def paragraphs_of(article: Article) -> list[Paragraph]:
-    """List the body paragraphs of an article in order, with ids from `paragraph_id`.
+    """List the body paragraphs of an article in order, with their headings and the title.
 
-    Repeated paragraphs get different ids: the second id ends in "-2", the third in "-3".
-
-    Raises
-    ------
-    UserError
-        The article has no body paragraph, or its paragraphs and their headings are longer than
-        `MOST_CHARACTERS`.
+    Ids are from `paragraph_id`; if a text recurs, its second id ends in "-2", the third in "-3". A
+    `UserError` reports that there is no body paragraph, or that the paragraphs together, each with
+    its heading, are longer than `MOST_CHARACTERS`.
     """
     name, bodies = article.name, list(_bodies(article.segments))
     size = sum(len(heading) + len(text) for heading, text in bodies)
@@ -162,7 +142,7 @@ def number_repeats(ids: Iterable[str]) -> list[str]:
 
 
 def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segment]:
-    """Merge neighbouring segments that are skipped for the same reason, unless this is `separate`.
+    """Merge neighbouring skipped segments of the same reason, except those of reason `separate`.
 
     >>> links = [Segment("skipped", name, "navigation") for name in ("Home", "World")]
     >>> merge_skipped(links)
@@ -179,7 +159,10 @@ def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segme
 
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
-    """Yield (heading or "", text) of each body segment; headings in a row are joined."""
+    """Yield (heading, text) of each body segment; the heading is the last one above it, or "".
+
+    Headings without a body between them are joined by `HEADING_SEPARATOR` and lose Markdown marks.
+    """
     heading = ""
     pending: list[str] = []  # headings since the last body
     for segment in segments:

@@ -37,18 +37,12 @@ def log_left_out(skipped_files: Iterable[Hit]) -> None:
 def find_files(patterns: Sequence[str], suffixes: Collection[str]) -> tuple[list[Path], list[Hit]]:
     """List the files of paths, folders and globs, in the order of these patterns.
 
-    A folder stands for all files in it and its subfolders with one of the suffixes (in lower case),
-    sorted; paths and globs may have others. In a folder, a file that several links lead to counts
-    once, and metadata.csv, labels.csv, codebook.yaml and names that begin with . or ~$ are ignored.
-
-    Returns
-    -------
-    The files, each once, and (path, reason) of each file or folder that is skipped.
-
-    Raises
-    ------
-    UserError
-        A pattern matches no file, or only files that are skipped.
+    The first list has the files, each once, and the second (path, reason) of each file or folder
+    that is skipped. A folder stands for all files in it and its subfolders with one of the suffixes
+    (in lower case), sorted; paths and globs may have others. In a folder, a file that several links
+    lead to counts once, and neither list has metadata.csv, labels.csv, codebook.yaml and names that
+    begin with . or ~$. A `UserError` reports a pattern that matches no file, a folder or glob with
+    only skipped files, and skipped files without any others.
     """
     files: list[Path] = []
     skipped: dict[Path, str] = {}
@@ -79,13 +73,11 @@ def metadata_sheets(paths: Iterable[Path]) -> set[Path]:
 
 
 def read_file(path: Path) -> Article:
-    """Read an article, which gets the file's name; files not of `FORMATS` are read as plain text.
+    """Read an article with classified segments; its name is the file's without the suffix.
 
-    Raises
-    ------
-    UserError
-        The file is missing, damaged, encrypted or too large, its name is not UTF-8, or it has no
-        text of an article.
+    Files not of `FORMATS` are read as plain text, with no `fields`. A `UserError` reports a file
+    that is missing, damaged, encrypted, too large, too slow to read or without text, a name that is
+    not UTF-8 or has control characters or outer blanks, and a format whose library is missing.
     """
     if reason := _name_problem(path):
         raise UserError(f"{printable(path)}: has {reason}. Rename it.")
@@ -102,10 +94,7 @@ def read_file(path: Path) -> Article:
 def read_text(name: str, data: bytes, source: str) -> Article:
     """Read an article of plain text; errors name its `source`, such as "standard input".
 
-    Raises
-    ------
-    UserError
-        The bytes are no text in one of the encodings of `decode`, or it is blank or too long.
+    A `UserError` reports bytes that `decode` cannot read, and a text that is blank or too long.
     """
     return _article(name, plain_segments(decode(data, source)), source)
 
@@ -127,10 +116,10 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Hit]:
 
 
 def _folder_content(folder: Path, suffixes: Collection[str], visited: set[str]) -> Iterator[Hit]:
-    """Yield (path, "" or a reason to skip it) of each file in a folder and its subfolders.
+    """Yield (path, "" or a reason to skip it) of each file in a folder and its subfolders, sorted.
 
-    Skipped folders are yielded, too, but files that are ignored (`find_files`) are not. `visited`
-    has the real paths of all files and folders so far; those found are added to it.
+    Skipped folders are yielded, too, but names that `find_files` leaves out are not. `visited` has
+    the real paths of the folders and of the files without a reason so far; new ones are added.
     """
     visited.add(os.path.realpath(folder))
     try:
@@ -166,7 +155,7 @@ def _file_problem(path: Path, suffixes: Collection[str]) -> str:
 
 
 def _name_problem(path: Path) -> str:
-    """The reason why no article can have the name of a file; "" for none."""
+    """The fault of a file's name, such as "a name that is not UTF-8"; "" for a name without one."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -177,7 +166,7 @@ def _name_problem(path: Path) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The file's bytes; `UserError` if it is missing, a folder, too large or cannot be read."""
+    """The file's bytes; `UserError` if missing, a folder, unreadable or above `MOST_BYTES`."""
     if os.path.isdir(path):
         raise UserError(f"{path}: is a folder. Name the text files inside it.")
     try:

@@ -54,6 +54,9 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)
 def iso_date(text: str) -> str | None:
     """Return a date in ISO form, as precise as it is written; None if it is ambiguous or no date.
 
+    The text may also have a time of day or, where the month is a word, a weekday or place before
+    it; any other text makes the result None. Numbers with dots begin with the day or with the year.
+
     >>> [iso_date(text) for text in ("2025-9-5", "2025/09", "2025", "2025-09-15T10:00Z")]
     ['2025-09-05', '2025-09', '2025', '2025-09-15']
     >>> [iso_date(text) for text in ("15.09.2025", "9/15/2025", "15/9/2025")]
@@ -130,7 +133,9 @@ def _in_words(text: str) -> str | None:
 
 
 def _month(name: str) -> str | None:
-    """The number of a month from its number or its name, which may be cut after three letters.
+    """The number of a month from its name or its first letters, three or more.
+
+    None if no month or several begin so. A number comes back unchanged, even if no month has it.
 
     >>> [_month(name) for name in ("Sept", "août", "jui", "במרץ", "12")]
     ['9', '8', None, '3', '12']
@@ -144,7 +149,7 @@ def _month(name: str) -> str | None:
 
 
 def _valid_date(year: str, month: str | None, day: str | None) -> str | None:
-    """Join the parts of a date in ISO form, as precise as they are; None for no such day."""
+    """Join a date's parts to ISO form up to a None; None for no real day, or year 0001 or 9999."""
     # Databases write their first or last possible day for a missing date.
     if year in ("0001", "9999"):
         return None

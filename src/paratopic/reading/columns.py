@@ -95,19 +95,12 @@ class Proposal(NamedTuple):
 def propose(
     columns: Mapping[str, Sequence[object]], path: str, label: str = "", guess: bool = True
 ) -> Proposal:
-    """Propose the meaning of a table's columns and labels, from the values of each column.
+    """Propose the meaning of a table's columns and labels, from the columns' names and values.
 
-    Parameters
-    ----------
-    label
-        The column with the labels; by default it is searched for.
-    guess
-        Whether a column with an unknown name may have the labels; True by default.
-
-    Raises
-    ------
-    UserError
-        The table has no rows, or nothing but empty ones, or no header.
+    `columns` has the values of all rows by name; those named "" or as in `CONTEXT_COLUMNS` are not
+    proposed. `path` names the table in the proposed entry and in messages. `label` is the column
+    with the labels, or "" to search for it; with `guess`, the one found may have an unknown name.
+    A `UserError` reports a table without rows, with nothing but empty ones, or without a header.
     """
     cells = {
         name: list(map(label_text, values))
@@ -129,10 +122,11 @@ def propose(
 def _likely_columns(cells: _Cells, label: str, guess: bool) -> dict[str, str | None]:
     """Key of `Source` → the column that it probably stands for; None for no column.
 
-    A column with a usual name is chosen if its cells fit: texts are at least a quarter as long as
+    The keys are text, date, id, label and group, and those of `_unreadable_keys`, with None. A
+    column with a usual name is chosen if its cells fit: texts are at least a quarter as long as
     those of the longest column, which is the text otherwise; most dates can be read; ids differ;
     groups recur. Dates and ids may also have other names, and dates that recur can be the groups.
-    Without `label`, labels need a usual name or, with `guess`, are those of `_guessed_label`.
+    If `label` is "", labels need a usual name or, with `guess`, are those of `_guessed_label`.
     """
     columns: dict[str, str | None] = {"label": label} if label else {}
 
@@ -160,7 +154,10 @@ def _likely_columns(cells: _Cells, label: str, guess: bool) -> dict[str, str | N
 
 
 def _unreadable_keys(cells: _Cells, is_grouped: bool) -> list[str]:
-    """Which of "position" (integers in groups) and "drawn" (cells of `DRAWS`) cannot be read."""
+    """List "position" unless its cells are integers, and "drawn" unless its cells are in `DRAWS`.
+
+    Without groups, the list always has "position", and it has "drawn" if a cell is "article".
+    """
     is_integer = re.compile(r"-?\d{1,18}").fullmatch
     draws = set(cells.get("drawn", ()))
     keys = []
@@ -190,7 +187,10 @@ def _entry(key: str, name: str | None, cells: _Cells) -> str | None:
 
 
 def _named_label(cells: _Cells, columns: Mapping[str, str | None]) -> str | None:
-    """The likeliest column, not in `columns`, with labels and a usual name; None for none."""
+    """The likeliest column with labels and a usual name that no key in `columns` has, or None.
+
+    A column of yes and no counts only if its whole name is usual, or if there is only one.
+    """
     names = _unused(columns_named_for(cells, "label"), columns)
     labelled = [name for name in names if _are_labels(cells[name])]
     # A column topic_trade of yes and no is about one topic only.
@@ -230,10 +230,11 @@ def _may_be_labels(name: str, values: Sequence[str]) -> bool:
 
 
 def _candidates(cells: _Cells) -> dict[str, list[str]]:
-    """Columns that may have labels → their different values, the most frequent first.
+    """Columns that may have labels → their different filled cells, the most frequent first.
 
-    With n rows, columns with usual names have from 2 to n - 1 values, and come first. Others have
-    fewer than n / 2; those on the text's origin or predictions come last. `_flags` are left out.
+    Of n rows, columns with usual names have from 2 to n - 1 different ones, and come first. Others
+    have from 2 to below n / 2; those on the text's origin or predictions come last, and `_flags`
+    are left out.
     """
     flags = _flags(cells)
     names = [name for name in cells if name not in flags]
@@ -250,9 +251,10 @@ def _candidates(cells: _Cells) -> dict[str, list[str]]:
 
 
 def _differs_within(values: Sequence[str], groups: Sequence[str]) -> bool:
-    """Whether at least `_RARELY` of the cells' variation lies within groups.
+    """Whether at least `_RARELY` of the cells' variation lies within groups, or nothing varies.
 
-    The variation of cells is the number of those that differ from the most frequent one.
+    The variation of cells is the number of those that differ from the most frequent one. Rows with
+    an empty cell or group, and groups of one row, do not count.
     """
     counts: dict[str, Counter[str]] = {}
     for value, group in zip(values, groups, strict=True):
@@ -275,7 +277,7 @@ def _flags(cells: _Cells) -> list[str]:
 
 
 def _refuse_missing_header(path: str, text: str, cells: _Cells) -> None:
-    """Raise a UserError if there is no header: the name of `text` is a text, others are data."""
+    """Raise a UserError if the name `text` is a sentence, and another, if any, a number or cell."""
     names = [name for name in cells if name != text]
     are_data = [name in cells[name] or _NUMBER.fullmatch(name) for name in names]
     if n_words(text) >= _LONG_NAME and (any(are_data) or not names):
@@ -344,7 +346,9 @@ def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:
 
 
 def _meanings(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Cell that is no topic itself → its meaning; and the topics, the most frequent first.
+    """Label or cell that is no topic's name → its meaning (`Source.labels`); and the topics.
+
+    The most frequent topic comes first. Empty cells and `UNDECIDED` are left out.
 
     >>> _meanings(["Law; order", "Econ", "Econ", "Other", ""])
     ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
@@ -375,7 +379,7 @@ def _label_meanings(labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _topic_names(labels: Iterable[str]) -> dict[str, str]:
-    """Folded label → the name of its topic. Labels that differ only in case are one topic."""
+    """Label from `_fold` → the valid name of its topic, with " 2" added if another one has it."""
     topic_of: dict[str, str] = {}
     for label in labels:
         if _fold(label) not in topic_of:
@@ -387,9 +391,10 @@ def _topic_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _parts(cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Cell → its labels. A cell has several if separators divide it into labels of other cells.
+    """Cell → its labels; the cell itself, even "", if no separator divides it into several.
 
-    A comma may be part of a name. So commas separate labels only if each label is a cell itself.
+    Semicolons and bars do if each part is a part of another cell, too. Commas, which may belong to
+    a name, do only if each part is a cell itself.
     """
     parts_of = {cell: split_cell(cell.replace("|", SEPARATOR)) for cell in cells}
     n_cells = Counter(part for parts in parts_of.values() for part in parts)

@@ -146,15 +146,10 @@ _TITLE_WORDS = 12  # a longer text is no title if it ends like a sentence
 def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
     """Give the reason why each text is page furniture, such as "byline"; "" for other text.
 
-    Parameters
-    ----------
-    texts
-        Texts of an article's segments in order, each on one line.
-    headings
-        Indices of the texts that are headings for certain. Markdown headings count as such anyway.
+    `texts` are those of an article's segments, in order and each on one line. `headings` has the
+    indices of those that are headings for certain; those with a Markdown mark may be left out. The
+    rules for names and dates between title and first paragraph do not apply to headings.
 
-    Examples
-    --------
     >>> reasons(["Talks Open", "By Jane Doe", "MADRID, Sept 15 (Reuters) – They met.", "© 2031"])
     ['', 'byline', '', 'notice']
     """
@@ -179,7 +174,10 @@ def _reason_at_opening(text: str) -> str:
 
 
 def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:
-    """Reason of the first rule that allows the number of words and matches the text, or ""."""
+    """The reason of the first rule that matches a text without Markdown marks; "" for none.
+
+    `rules` has the reason and maximum number of words → pattern of the whole text.
+    """
     if len(text) > MOST_CHARACTERS:
         return ""
     bare = _MARKDOWN.sub("", text)

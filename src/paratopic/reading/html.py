@@ -77,15 +77,9 @@ _CODEC = re.compile(rb"""(?i)<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*[
 class Block:
     """A block of a page's text, on one line, and its place.
 
-    Parameters
-    ----------
-    level
-        Level of a heading, 1 to 6; 0 for other text.
-    inside
-        "li" inside a list item, "td" inside a table cell, else "".
-    region, excluded
-        Region of the page, such as "footer", or "" for none; and whether text of this region is
-        never part of an article.
+    `level` is that of a heading, 1 to 6, or 0 for other text. `inside` is "li" inside a list item,
+    "td" inside a table cell, else "". `region` is the region of the page, such as "footer", or ""
+    for none; `excluded` says whether text of this region is never part of an article.
     """
 
     text: str = ""
@@ -96,12 +90,10 @@ class Block:
 
 
 def html_segments(data: bytes, source: str) -> list[Segment]:
-    """Cut a web page into segments: its main text, and all other text as skipped segments.
+    """Cut a web page into segments in its order: the main text, and all other text as skipped ones.
 
-    Raises
-    ------
-    UserError
-        The bytes are not HTML, elements are nested too deep, or the page contains no article.
+    A `UserError` reports bytes that are not HTML, elements that are nested too deep, and a page
+    that contains no article. A skipped segment names its region, such as "footer", as the reason.
     """
     tree = parse(_decode_page(data, source), source)
     blocks = blocks_of(tree)
@@ -115,7 +107,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def html_fields(data: bytes) -> dict[str, object]:
-    """Read `date`, `source` (site) and `author`, None if absent; damage may raise any error."""
+    """Read ISO `date`, `source` (site) and `author`, None if absent; damage may raise any error."""
     page = _decode_page(data, "")
     tree = parse(page, "")
     dated = [clean_line(element.text_content()) for element in tree.xpath(_DATED)]
@@ -127,7 +119,7 @@ def html_fields(data: bytes) -> dict[str, object]:
 
 
 def parse(page: str, source: str) -> HtmlElement:
-    """Parse a page; a `UserError` if it is not HTML, or nested too deep to be read completely."""
+    """Parse a page to its root element; a `UserError` if it is not HTML, or nested too deep."""
     # lxml refuses a str that declares its encoding, so it gets UTF-8 bytes.
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
@@ -147,8 +139,8 @@ def parse(page: str, source: str) -> HtmlElement:
 def blocks_of(tree: HtmlElement) -> list[Block]:
     """Cut the text of a tree of HTML into blocks, in document order.
 
-    A block ends at the beginning or end of a block element, and at two <br> in a row. Marks of
-    notes, edit links and elements `_WITHOUT_TEXT` are left out.
+    A block ends at the beginning or end of a block element, and at two <br> in a row. Blank blocks,
+    marks of notes, edit links and elements `_WITHOUT_TEXT` are left out; excluded regions are not.
     """
     blocks: list[Block] = []
     pieces: list[str] = []  # text since the last block ended
@@ -160,7 +152,7 @@ def blocks_of(tree: HtmlElement) -> list[Block]:
         pieces.clear()
 
     def collect(element: HtmlElement, place: Block) -> None:
-        """Collect the text of an element; `place` is where it stands, as a block without text."""
+        """Add an element to `pieces` and `blocks`; `place`, without text, is that around it."""
         if element.tag == "br":
             pieces.append(_BREAK)
         if element.tag in _WITHOUT_TEXT or _is_reference(element):
@@ -199,7 +191,7 @@ def _as_written(date: str, page: str) -> str:
 
 
 def _decode_page(data: bytes, source: str) -> str:
-    """Decode a page by the encoding that it declares, or else by its bytes."""
+    """Decode a page by the encoding that it declares, or by `decode` if it is missing or wrong."""
     declared = _CODEC.search(data[:4096])
     if declared and not data.startswith(codecs.BOM_UTF8):
         with suppress(LookupError, UnicodeDecodeError):  # the declaration is wrong
@@ -212,7 +204,8 @@ def _decode_page(data: bytes, source: str) -> str:
 def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> list[bool]:
     """Whether the text of each block is in the main text that trafilatura extracts.
 
-    A text below `FINGERPRINT` characters has to be an element there. Excluded blocks are not in it.
+    White space does not count. A text below `FINGERPRINT` characters has to be an element there.
+    Excluded blocks are not in it. A `UserError` reports a page that trafilatura cannot read.
     """
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
@@ -233,11 +226,12 @@ def _are_in_main(blocks: Sequence[Block], tree: HtmlElement, source: str) -> lis
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
-    """Whether each block belongs to the article, given whether it is in the main text.
+    """Whether each block belongs to the article, given which are in the main text (at least one).
 
-    trafilatura is unreliable about headings. The title, the last h1 above the first text, stays. A
-    heading below it or, without a title, below the first text stays if the next block stays, or if
-    it is in the main text but not at its end. Other headings go.
+    Text belongs to it if it is in the main text, but trafilatura is unreliable about headings. The
+    title, the last h1 above the first text, stays. A heading below it or, without a title, below
+    the first text stays if the next block stays, or if it is in the main text above its last text.
+    Other headings go.
     """
     included = [(n, block) for n, block in enumerate(blocks) if not block.excluded]
     texts = [n for n, block in included if in_main[n] and not block.level]
@@ -260,7 +254,10 @@ def _title_index(blocks: Iterable[tuple[int, Block]], first: int) -> int | None:
 
 
 def _segment(block: Block, keep: bool) -> Segment:
-    """A skipped segment if a block is excluded, not kept or a short cell; else heading or body."""
+    """A skipped segment if a block is excluded, not kept or a short cell; else heading or body.
+
+    The reason is the region or else `OUTSIDE`, or `TABLE` for a cell. List items begin with "- ".
+    """
     if block.excluded or not keep:
         return Segment("skipped", block.text, block.region or OUTSIDE)
     if block.inside == "td" and n_words(block.text) <= CELL_WORDS:
@@ -278,7 +275,10 @@ def _is_reference(element: HtmlElement) -> bool:
 
 
 def _place(element: HtmlElement, outer: Block) -> Block:
-    """The place inside an element, as a block without text; `outer` is the place around it."""
+    """The place inside an element, as a block without text; `outer` is the place around it.
+
+    What the element does not set is as in `outer`; all inside an excluded place is excluded.
+    """
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
     # Notes of Word documents and of wikis.

@@ -42,13 +42,9 @@ def fields_of(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
     """Name of a field → its value and origin, for the article in a file.
 
     metadata.csv in the folder of `path` takes precedence over `in_document`, the document's fields,
-    and these over the date in the file's name. A date of a document that cannot be read is ignored.
-
-    Raises
-    ------
-    UserError
-        The metadata.csv in its folder cannot be read, has no column `article` or two columns of one
-        name, names an article twice, or has a date that cannot be read.
+    and these over the date in the file's name. Dates have ISO form, and a date of a document that
+    cannot be read is ignored. A `UserError` reports a metadata.csv that cannot be read, has no
+    column `article`, repeats a column or an article, or has a date that cannot be read.
     """
     in_name = date_in_name(path.stem)
     fields = {DATE: Field(in_name, IN_NAME)} if in_name else {}
@@ -59,7 +55,10 @@ def fields_of(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
 
 
 def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
-    """Check metadata.csv beside each file; return a note for each with rows that name no file."""
+    """Return a note for each metadata.csv beside the files with rows for files its folder lacks.
+
+    A `UserError` reports a metadata.csv that `fields_of` would refuse for one of the files.
+    """
     for path in paths:
         _sheet_fields(path)
     notes = []
@@ -106,7 +105,11 @@ def _sheet_rows(folder: Path) -> Mapping[str, _Row]:
 
 @functools.lru_cache(maxsize=4)  # the file is read only once for all articles of its folder
 def _read_sheet_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
-    """Article → its row's place and fields, or UserError; `modified`, `size` are for the cache."""
+    """Name in the column `article` (NFC) → place of its row, and its other filled cells but `id`.
+
+    Dates have ISO form. A `UserError` reports a name that is missing or repeated, and a date that
+    cannot be read. `modified` and `size` are those of the file, for the cache.
+    """
     sheet = read_sheet(path, [ARTICLE])
     columns = [name for name in map(clean_field, sheet.columns) if name]
     refuse_repeated(f"{path}, row 1", columns)

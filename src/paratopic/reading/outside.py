@@ -19,10 +19,11 @@ from paratopic.reading.sources import files_of
 
 
 def sources_outside(project: Project) -> list[str]:
-    """List the sources and labels of a project that lie outside of it; no file is read.
+    """List the sources and labels of a project that lie outside of it, each once; no file is read.
 
-    They are paths and globs as in params.yaml. A link or relative path is followed by its target:
-    ``"seeds/talks.txt -> /elsewhere/talks.txt"``.
+    They are paths and globs as in params.yaml, or links in the project. A link or relative path is
+    followed by its target: ``"seeds/talks.txt -> /elsewhere/talks.txt"``. Paths and globs without a
+    file are left out.
     """
     outside: dict[str, None] = {}
     prepare = project.params.prepare
@@ -54,12 +55,8 @@ def refuse_untrusted(project: Project) -> None:
 def trust(project: Project, outside: Iterable[str] = ()) -> None:
     """Record that the user trusts a project, because they made it, ran it or confirmed it.
 
-    From then on it may also read the sources `outside`, as `sources_outside` lists them.
-
-    Raises
-    ------
-    OSError
-        The state folder cannot be written to.
+    From then on it may also read the sources `outside`, as `sources_outside` lists them. An
+    `OSError` reports that the state folder cannot be written to.
     """
     record = _record(project)
     allowed = list(dict.fromkeys([*_allowed(record), *outside]))

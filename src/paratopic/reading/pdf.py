@@ -65,10 +65,9 @@ class LineGroup:
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a PDF into segments in reading order; a skipped one for each empty page comes last.
 
-    Raises
-    ------
-    UserError
-        The PDF is damaged or encrypted, or its text is missing, unreadable or from right to left.
+    Running headers and footers are skipped, and come before other text of their page. A `UserError`
+    reports that the PDF is damaged or encrypted, or that its text is missing, unreadable or from
+    right to left.
     """
     pages = read_pages(data, source)
     lines = [line for page in pages for line in page]
@@ -98,7 +97,7 @@ def pdf_fields(data: bytes) -> dict[str, object]:
 
 
 class Hyphens:
-    """Joins lines, and drops hyphens that break words, as spelling elsewhere in the text shows."""
+    """Joins lines, and drops hyphens that break words, as the spelling in all `lines` shows."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         texts = [line.text for line in lines]
@@ -112,8 +111,9 @@ class Hyphens:
     def join(self, text: str, following: str) -> str:
         """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'.
 
-        The hyphen stays in compounds, and before a capital letter or a digit. Without a hyphen, a
-        blank joins the lines, but not in Chinese or Japanese.
+        "-" stays in compounds, beside a digit, before a capital letter, and everywhere if the text
+        breaks no words with it; other hyphens are dropped. Without a hyphen, a blank joins the
+        lines, but not in Chinese or Japanese.
         """
         # The text is reversed, because a search for a word at its end would try every letter.
         first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
@@ -127,7 +127,7 @@ class Hyphens:
         return (text if text[-1] == "-" and keeps_hyphen else text[:-1]) + following
 
     def join_all(self, texts: Iterable[str]) -> str:
-        """Join the lines of a paragraph as `join` does."""
+        """Join the lines of a paragraph, each to the text above it as `join` does; "" for none."""
         pieces = []
         last_word = ""
         for number, text in enumerate(texts):
@@ -178,7 +178,7 @@ class _Page:
 
 
 def _check_text(lines: Sequence[Line], source: str) -> None:
-    """Raise `UserError` if the text is missing, unreadable, or written from right to left."""
+    """Raise `UserError` if there is no text, its letters are unknown, or most run right to left."""
     if not lines:
         raise UserError(
             f"{source}: has no text, only pictures of it: it was probably scanned. Recognise its "
@@ -199,10 +199,11 @@ def _check_text(lines: Sequence[Line], source: str) -> None:
 
 
 def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
-    """The `id`s of lines at the edges of pages that are running headers or footers.
+    """Python's `id` of each line at the edge of a page that is a running header or footer.
 
-    They recur, with other digits, at about the same height on more than a third of the pages, or
-    are page numbers, headers of browsers, or short lines in smaller type than the `body`.
+    Such lines recur, maybe with other digits, at about the same height on more than a third of the
+    pages and more than one, or are page numbers, headers of browsers, or short lines in smaller
+    type than `body`, the size of body text.
     """
     edge = [line for page in pages for line in _edge(page)]
 
@@ -226,7 +227,7 @@ def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
 
 
 def _edge(page: Sequence[Line]) -> list[Line]:
-    """The `EDGE_LINES` highest and lowest lines of a page, if within `EDGE` of its height."""
+    """The `EDGE_LINES` highest and lowest lines of a page, if in its `EDGE`; some may be twice."""
     rows = sorted(page, key=lambda line: -line.top)
 
     def is_at_edge(line: Line) -> bool:
@@ -237,7 +238,7 @@ def _edge(page: Sequence[Line]) -> list[Line]:
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
-    """The usual distance between lines of the size `body`, as a multiple of it; 0 if unknown."""
+    """The usual distance of lines of size `body`, top to top, as a multiple of it; 0 if unknown."""
     distances = Counter(
         round(line.top - following.top, 0)
         for page in pages
@@ -250,7 +251,7 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
 
 
 def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
-    """Group the lines of a page that continue each other; small print gets the reason `SMALL`."""
+    """Group a page's lines by paragraph; groups of small print (by `body`) get reason `SMALL`."""
     blocks: list[LineGroup] = []
     for line in page.lines:
         if blocks and _continues(blocks[-1].lines[-1], line, page, usual):
@@ -263,8 +264,9 @@ def _blocks(page: _Page, usual: float, body: float) -> list[LineGroup]:
 def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
     """Whether two lines in a row on a page belong to the same paragraph.
 
-    They have the same type, and at most `PITCH` times the `usual` distance. The second has neither
-    an indent nor a bullet after a sentence, and continues a sentence or did not fit in the first.
+    They have the same type and, in a column, at most `PITCH` times the `usual` distance, which is a
+    multiple of its size. The second is not indented, unless both are in a quotation, does not begin
+    with a bullet after a sentence, and continues a sentence or would not fit in the first line.
     """
     distance = line.top - following.top
     if not _same_type(line, following) or distance > PITCH * (usual or 1.3) * line.size:
@@ -296,7 +298,10 @@ def _breaks_sentence(line: Line, following: Line) -> bool:
 
 
 def _continued(blocks: Sequence[LineGroup], pages: Sequence[_Page]) -> list[LineGroup]:
-    """Join the parts of paragraphs that a page break, a caption or a running header divides."""
+    """Join the blocks of a paragraph that a page break, a caption or a running header divides.
+
+    The first block gets the lines of the others, which are left out. `pages` are all pages.
+    """
     joined: list[LineGroup] = []
     body = LineGroup([])  # the last block that is body text
     for block in blocks:
@@ -318,7 +323,11 @@ def _is_cut(block: LineGroup, following: LineGroup, pages: Sequence[_Page], is_n
 
 
 def _segment(block: LineGroup, hyphens: Hyphens, body: float) -> Segment:
-    """Join the lines of a block; bold or larger type than `body` makes a short one a heading."""
+    """Join the lines of a block to a segment, which is skipped if the block has a reason.
+
+    Short blocks in bold type without the end of a sentence, or in type larger than `body`, become
+    headings. Others become body text.
+    """
     text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)

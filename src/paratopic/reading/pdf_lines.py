@@ -44,14 +44,10 @@ _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "
 class Line:
     """A line of type, or a piece of one. Lengths are in points.
 
-    Parameters
-    ----------
-    page, column
-        Indices of its page and column, from 0; the column of a line across columns is -1.
-    left, right, top, bottom
-        Its ends, from the left edge of the page, and its edges, from the bottom of the page.
-    first, size, bold, height
-        Width of its first word; size of its type; whether all of it is bold; height of its page.
+    `page` and `column` are indices, from 0; the column of a line across columns is -1. `left` and
+    `right` count from the left edge of the page, `top` and `bottom` from its bottom. `first` is the
+    width of the first word, `size` that of the type, and `height` that of the page. `bold` says
+    whether all of the line is bold.
     """
 
     text: str
@@ -68,7 +64,7 @@ class Line:
 
 
 def read_pages(data: bytes, source: str) -> list[list[Line]]:
-    """The lines of each page in reading order; a `UserError` if the PDF is damaged or encrypted."""
+    """Lines of each page in reading order, [] if empty; a UserError for damage or encryption."""
     try:
         pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
     except PDFEncryptionError:
@@ -121,7 +117,7 @@ def _pieces(page: LTPage, number: int) -> list[Line]:
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:
-    """Convert a text line of pdfminer to a piece of column 0; a ValueError for infinite numbers."""
+    """Convert a line of pdfminer, not blank, to a piece of column 0; ValueError if infinite."""
     letters = [char for char in item if isinstance(char, LTChar) and char.get_text().strip()]
     if not all(map(math.isfinite, (item.y0, item.y1, letters[0].x0, letters[-1].x1, height))):
         raise ValueError("a number in it is too large")
@@ -158,7 +154,7 @@ def _text(line: LTTextLine) -> str:
 def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
     """Join the pieces of a page to lines, in reading order.
 
-    Lines across columns divide the page; between two of them it is read column by column.
+    Lines across `gutters` get column -1; between two of them, the page is read column by column.
     """
     lines = [_with_column(row, gutters) for row in _rows(pieces, gutters)]
     tops = sorted(line.top for line in lines if line.column < 0)
@@ -171,7 +167,7 @@ def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
 
 
 def _rows(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
-    """Join the pieces of a row that a wide space separates, but not a gutter; from the top down."""
+    """Join pieces of a row by blanks unless a gutter is between them; rows from the top down."""
     rows: list[Line] = []
     for piece in sorted(pieces, key=lambda piece: (-round(piece.bottom), piece.left)):
         for index, row in enumerate(rows[-8:], start=max(0, len(rows) - 8)):
@@ -200,7 +196,7 @@ def _with_column(line: Line, gutters: Sequence[float]) -> Line:
 def _gutters(pieces: Sequence[Line]) -> list[float]:
     """The middles of the gutters between columns, from left to right; [] for one column.
 
-    A gutter is a vertical strip that 1 of `CROSSING` rows crosses at most, with `COLUMN_ROWS` or
+    A gutter is a vertical strip that at most 1 of `CROSSING` rows crosses, with `COLUMN_ROWS` or
     more on either side. Strips after a list's numbers and along a ragged edge are too close to the
     margin to be gutters.
     """
@@ -228,7 +224,7 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
 
 
 def _cover(pieces: Sequence[Line], size: float) -> list[int]:
-    """Number of pieces at each point of the page's width, without titles, which cross columns."""
+    """Number of pieces at each point from the left edge, without titles, in type above `size`."""
     width = int(min(WIDEST, max(piece.right for piece in pieces))) + 2
     changes = [0] * (width + 1)
     for piece in pieces:

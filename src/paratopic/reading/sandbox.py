@@ -40,12 +40,9 @@ SECONDS, SECONDS_A_MILLION = 20.0, 40.0
 def read_in_sandbox(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read the segments of a file, and the fields of its document, in the child process.
 
-    There are no fields if reading them fails. Other errors of readers become a RuntimeError.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, takes too much memory or time, or needs a library that is missing.
+    `suffix` is one of `FORMATS`, and messages name the `source`. Fields are texts, and {} if they
+    cannot be read. A `UserError` reports a file that cannot be read, takes too much memory or time,
+    or needs a library that is missing. Other errors of readers become a RuntimeError.
     """
     seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
     response = _CHILD.send([suffix, source, seconds, len(data)], data)
@@ -80,7 +77,7 @@ class _Child:
 
 
 def _send(child: Popen[bytes], request: list[object], data: bytes) -> bytes:
-    """Send a request and its data; return the response, a line, or no bytes if the process died."""
+    """Send a request and its data; return a line of JSON, or b"" if the child process died."""
     assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):
@@ -118,7 +115,11 @@ def _stop(child: Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Limit this process's memory, and respond to the requests on stdin until it is closed."""
+    """Limit this process's memory, and respond to the requests on stdin until it is closed.
+
+    A request is a line of JSON, [suffix, source, seconds, number of bytes], and the bytes. stdout
+    gets the line "ready", then a line of JSON with the `_response` to each request.
+    """
     responses, sys.stdout = sys.stdout, sys.stderr
     sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
@@ -136,7 +137,10 @@ def main() -> None:
 
 
 def _response(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any, Any]:
-    """The outcome ("read", "refused" or "failed"), the segments or a message, and the fields."""
+    """("read", segments, fields), or ("refused", message, {}) or ("failed", traceback, {}).
+
+    A file is refused for a `UserError` and for a library that is missing.
+    """
     try:
         return "read", *_run_limited(seconds, _read_file, _readers(suffix), data, source)
     except ImportError as error:
@@ -173,7 +177,7 @@ def _run_limited(seconds: float, reader: Callable[..., Result], *arguments: obje
 
 
 def _readers(suffix: str) -> Readers:
-    """Functions that read segments and fields of files of this format."""
+    """The readers of .pdf, of .docx or else of HTML; ImportError if their library is missing."""
     if suffix == ".pdf":
         from paratopic.reading.pdf import pdf_fields, pdf_segments
 

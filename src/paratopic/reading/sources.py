@@ -60,7 +60,7 @@ class Sources(NamedTuple):
 def read_sources(
     project: Paths, sources: Sequence[Source | str], own: Collection[Path], no_topic: Sequence[str]
 ) -> Sources:
-    """Read every source of a project.
+    """Read every source of a project; an article that cannot be read becomes a skipped part.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def read_sources(
     own
         The project's own files, which are not reported as skipped if they lie in these folders.
     no_topic
-        Labels of tables that mean none of the topics.
+        Labels of tables, as written, that mean none of the topics.
 
     Raises
     ------
     UserError
-        A pattern matches no file, two sources have the same name, a table or a metadata.csv next to
-        an article cannot be read, keys name columns of a file that is no table, or no source
-        contains a paragraph.
+        A pattern matches no file, two files have the same name, a table or a metadata.csv next to
+        an article cannot be read, keys name columns of a file that is no table, a file is of
+        neither kind, or no source contains a paragraph.
     """
     entries = _entries(project, sources)
     own_paths = {file.resolve() for file in own}
@@ -99,7 +99,7 @@ def read_sources(
 def _find_sources(
     project: Paths, entries: Sequence[Source], own_paths: Collection[Path]
 ) -> tuple[list[Path], list[tuple[Path, str]], dict[Path, Source]]:
-    """The sources' files, (path, reason) of skipped ones but `own_paths`, and table → its entry."""
+    """The files, (path, reason) of skipped ones but `own_paths`, and table → entry with keys."""
     try:
         paths, unread = find_files([entry.path for entry in entries], SUFFIXES)
         entry_of = _table_entries(entries)
@@ -138,7 +138,11 @@ def digests_of(project: Paths, sources: Sequence[Source | str], *extra: Path) ->
 
 
 def summary_of(sources: Sources) -> dict[str, object]:
-    """Counts `articles`, `paragraphs`, `skipped` by reason, and `metadata` by field and origin."""
+    """Count `articles`, `paragraphs` (both also of tables), `skipped` and `metadata`.
+
+    `skipped` is reason, without details → number of parts, and `metadata` is field → origin →
+    number of articles.
+    """
     metadata: dict[str, dict[str, int]] = {}
     for name in sources.metadata.columns[1:]:
         counts = {origin: sources.origins[name, origin] for origin in ORIGINS}
@@ -157,9 +161,10 @@ def describe_reading(
     n_boilerplate: int,
     skipped: Collection[Skipped],
 ) -> Iterator[str]:
-    """Yield a line each on metadata, unreadable files, skipped parts and boilerplate, if any.
+    """Yield one line each on metadata, unreadable files, skipped parts and boilerplate, if any.
 
-    `metadata` has the number of articles by field and by the place where the field was found.
+    `metadata` is field → origin → number of articles, and `skipped` has the unreadable files, too,
+    which count in both lines. `n_boilerplate` counts paragraphs. Lines have no full stop.
     """
     if metadata:
         yield f"metadata: {_describe_metadata(metadata, n_articles)}"
@@ -188,7 +193,7 @@ def _reason_kind(part: Skipped) -> str:
 
 
 def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
-    """Describe how many articles have each field. Dates may be wrong, so their origins are added.
+    """Describe how many articles have each field, and where dates are from, in 300 characters.
 
     >>> origins = {"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}
     >>> _describe_metadata(origins, 4)
@@ -207,7 +212,7 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
 
 
 def _joined(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
-    """Concatenate sources, with these `skipped` and `notes`, to which notes on dates are added."""
+    """Concatenate one or more sources; `skipped`, and `notes` and any on dates, replace theirs."""
     frame = pd.concat([source.frame for source in sources], ignore_index=True)
     votes = pd.concat([source.votes for source in sources], ignore_index=True)
     metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
@@ -228,7 +233,7 @@ def _entries(project: Paths, sources: Iterable[Source | str]) -> list[Source]:
 
 
 def _table_entries(entries: Sequence[Source]) -> dict[Path, Source]:
-    """Path of each table whose entry has keys → the entry; a UserError for other files, or two."""
+    """Path of a table whose entry has keys → the entry; UserError for no table, or two entries."""
     entry_of: dict[Path, Source] = {}
     for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
@@ -255,7 +260,7 @@ def _table_hint(table: str) -> str:
 
 
 def _read(project: Paths, path: Path, no_topic: Sequence[str], source: Source | None) -> Sources:
-    """Read an article or, by the suffix, a table; `source` is the table's entry if it has keys."""
+    """Read an article or a table, by suffix (else a UserError); `source` is its entry with keys."""
     if path.suffix.lower() in SUFFIXES:
         return _read_article(project, path)
     if path.suffix.lower() not in TABLES:
@@ -270,7 +275,7 @@ def _read(project: Paths, path: Path, no_topic: Sequence[str], source: Source | 
 
 
 def _read_article(project: Paths, path: Path) -> Sources:
-    """Read an article. An article that cannot be read becomes a skipped part."""
+    """Read an article; one that cannot be read gives no rows, but a skipped part with a reason."""
     try:
         article = read_file(path)
         frame = frame_of(paragraphs_of(article))
@@ -287,7 +292,7 @@ def _read_article(project: Paths, path: Path) -> Sources:
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:
-    """Raise `UserError` if two files differ in nothing but folder or suffix."""
+    """Raise `UserError` if two files have the same name, whatever their folders and suffixes."""
     names: dict[str, Path] = {}
     for path in paths:
         first_path = names.setdefault(path.stem, path)

@@ -40,7 +40,7 @@ def plain_segments(text: str) -> list[Segment]:
     """Cut a text into segments, all of kind "body"; `classify` finds the headings.
 
     A segment is a line or, in wrapped text, the lines of a paragraph (`_paragraph_test`). White
-    space becomes single spaces. Invisible and control characters are dropped, and no others.
+    space becomes single spaces; blank lines, invisible and control characters are left out.
 
     >>> [segment.text for segment in plain_segments("Trade\\n\\nTalks\\twent on.\\n")]
     ['Trade', 'Talks went on.']
@@ -62,8 +62,8 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
     """Decide which segments of an article are headings, body paragraphs and page furniture.
 
     The format marks "heading" and "skipped" segments as such; "body" segments may be anything.
-    Texts are cleaned, and blank ones are dropped. A heading without a body paragraph anywhere below
-    it becomes a body paragraph.
+    Texts are cleaned, and blank ones are dropped. Page furniture is skipped, even with a heading's
+    mark. A heading without a body paragraph anywhere below it becomes a body paragraph.
 
     >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
     >>> [segment.kind for segment in segments]
@@ -81,7 +81,7 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _with_furniture(segments: Sequence[Segment]) -> list[Segment]:
-    """A copy of an article's segments in which page furniture is skipped, with its reason."""
+    """A copy of an article's cleaned segments in which page furniture is skipped, too."""
     marked = list(segments)
     kept = [number for number, segment in enumerate(segments) if segment.kind != "skipped"]
     headings = {place for place, number in enumerate(kept) if segments[number].kind == "heading"}
@@ -119,7 +119,11 @@ def is_title_case(text: str) -> bool:
 
 
 def _are_headings(segments: Sequence[Segment]) -> list[bool]:
-    """Whether each segment is a heading, by its kind, Markdown mark or text; utterances are not."""
+    """Whether each segment is a heading, by its kind, its Markdown mark or its text.
+
+    `segments` are those of an article that are not skipped. An utterance is none by its text: it is
+    one of `is_speech`, or begins with the same words and colon as at least two others.
+    """
     texts = [segment.text for segment in segments if segment.kind == "body"]
     labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
 
@@ -143,8 +147,8 @@ def _are_headings(segments: Sequence[Segment]) -> list[bool]:
 def _is_heading_text(text: str, most_words: int, is_transcript: bool) -> bool:
     """Whether a text is a heading: at most `most_words`, and no small letter at the beginning.
 
-    It has a letter, no bullet, and no end of a sentence or clause. It may end in "?" or ":" only in
-    title case and not in a transcript, where other headings need title case, too.
+    It has a letter, no bullet, and no end of a sentence or clause. It may end in "?", ":" or "U.S."
+    only in title case and outside of transcripts, where all headings need title case.
     """
     if n_words(text) > most_words or text[0].islower():
         return False
@@ -159,11 +163,12 @@ def _paragraph_test(lines: Sequence[str]) -> Callable[[str, str], bool]:
     """Return a function that says whether two neighbouring lines belong to the same paragraph.
 
     The *reach* of a line is the length that it would have with the first word of the next line.
-    A line had to be broken if its reach exceeds the longest line. A document is wrapped if at least
-    a third of its line breaks lie inside a sentence: before a small letter, or after a line that
-    had to be broken and does not end a sentence. In a wrapped document, the next line continues the
-    paragraph if it begins with a small letter or if the reach is at least `_least_reach`, but not a
-    Markdown heading, nor a speaker's line after a sentence.
+    A line had to be broken if its reach exceeds the longest line. A document is wrapped if that one
+    has a length in `WRAP_WIDTHS` and a third or more of the breaks between filled lines lie inside
+    a sentence: before a small letter, or after a line that had to be broken and ends no sentence.
+    In a wrapped document, the next line continues the paragraph if it begins with a small letter or
+    if the reach is at least `_least_reach`, but not if one of the two is a Markdown heading, nor if
+    the next one is a speaker's after a sentence. The function needs two filled lines.
     """
     breaks = [pair for pair in pairwise(lines) if all(pair)]
     # A single word that is longer than the line, such as a URL, does not show the width.

@@ -66,7 +66,7 @@ class LabelledTable(NamedTuple):
 def read_labelled_table(
     path: Path, no_topic: Sequence[str], source: Source | None = None
 ) -> LabelledTable:
-    """Read a labelled table.
+    """Read a labelled table: a paragraph for each row, and a raw vote for each row with a label.
 
     Rows of the same group become one article. Without groups, rows that are neighbours by their
     columns of neighbours become one article, and each other row is an article of its own.
@@ -74,9 +74,10 @@ def read_labelled_table(
     Parameters
     ----------
     path
-        A .csv, .xlsx, .jsonl or .parquet file. Paragraph ids begin with its name.
+        A .csv, .xlsx, .jsonl or .parquet file. Paragraph ids are its name without the suffix, a
+        colon, and the row's own id or a digest of the text.
     no_topic
-        Labels that mean none of the topics. An empty label leaves the row unlabelled.
+        Labels, as written, that mean none of the topics. "" and "?" leave the row without a label.
     source
         The meaning of columns and labels. By default, columns have the names of its keys, and
         labels are topics.
@@ -84,8 +85,9 @@ def read_labelled_table(
     Raises
     ------
     UserError
-        The file cannot be read, a column is missing, a text is empty, an id is missing or repeated,
-        or a position is no number or repeated in its group.
+        The file cannot be read, a column is missing, a text is empty or no string, an id is missing
+        or repeated, a position is no whole number, repeated or without groups, a cell of drawn is
+        unknown, or a cell of another key is an object.
     """
     source = source or Source(str(path))
     typed = [source.columns[key] for key in REQUIRED if key in source.columns]
@@ -119,8 +121,9 @@ def _paragraph_rows(
 ) -> pd.DataFrame:
     """The rows of the paragraph table; `context` contains the columns `OPTIONAL` that exist.
 
-    An article is the file's name with the group or run of its rows, or else the id of its only row.
-    Positions that are repeated, without groups or no whole numbers raise a UserError.
+    An article is "FILE/" with the group or run of its rows, or else the id of its only row. Without
+    a column position, position is the row's index, from 0, and ordered is False. Positions that are
+    repeated, without groups or no whole numbers raise a UserError.
     """
     empty = [""] * len(texts)
     before, after = context.get("text_preceding", empty), context.get("text_following", empty)
@@ -141,16 +144,9 @@ def _paragraph_rows(
 def read_table(path: Path, typed: Collection[str] = ()) -> Table:
     """Read a file with a suffix of `LOADERS`.
 
-    Parameters
-    ----------
-    typed
-        Names of the columns whose values keep their types in parquet; none by default. Others
-        become texts, but lists of texts or whole numbers stay, and bytes and objects are empty.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, or has two columns of the same name.
+    The columns `typed` keep their types in parquet. Others become texts, but lists of texts or
+    whole numbers stay, and bytes and objects are empty. A `UserError` reports a file that cannot be
+    read or that has two columns of the same name.
     """
     return LOADERS[path.suffix.lower()](path, typed)
 
@@ -158,8 +154,9 @@ def read_table(path: Path, typed: Collection[str] = ()) -> Table:
 def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
     """Name the columns by their keys in `source`. Columns without a key keep their names.
 
-    A column with the name of a key that stands for another column is dropped. Case and outer blanks
-    do not matter. Repeated columns, and missing ones that the table needs, raise a UserError.
+    A column with the name of a key that stands for another column or none is dropped. Case and
+    outer blanks of such names do not matter. A UserError reports repeated columns, and missing ones
+    that `source` names or that have the texts or labels.
     """
     refuse_repeated(str(path), list(map(clean_field, columns)))
     columns = _with_key_spelling(columns, source)
@@ -186,7 +183,7 @@ def _with_key_spelling(columns: Columns, source: Source) -> Columns:
 
 
 def _row_ids(path: Path, values: Sequence[object], locations: _Texts) -> list[str]:
-    """The ids of the rows; a `UserError` if one is missing or repeated."""
+    """The rows' own ids, as text on one line; a `UserError` if one is missing or repeated."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
     location_of: dict[str, str] = {}
     for value, where in zip(values, locations, strict=True):
@@ -200,7 +197,10 @@ def _row_ids(path: Path, values: Sequence[object], locations: _Texts) -> list[st
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
-    """The columns that no key but date names, as text on one line; empty ones are left out."""
+    """The columns that no key but date names, as text on one line; empty ones are left out.
+
+    A cell that is empty, a list or an object is null. Dates get ISO form if they can be read.
+    """
     fields: dict[str, list[str | None]] = {}
     for column, values in columns.items():
         name = clean_field(column)
@@ -264,7 +264,7 @@ def _unique_rows(texts: _Texts) -> dict[str, int]:
 
 
 def _text(value: object, where: str) -> str:
-    """A text without control characters; a UserError if it is empty or no string."""
+    """A text without control characters; a `UserError` if it is blank, no string or no UTF-8."""
     if value is not None and not isinstance(value, str):
         raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
     # Scraped texts may have control characters, which a file of labels must not contain.
@@ -283,9 +283,9 @@ def _context_cell(name: str, value: object, where: str) -> str:
 
 
 def _cell(value: object, where: str) -> str:
-    """A label or group as text, "" for an empty cell; a UserError for a list or an object.
+    """A label or group as stripped text, "" for None or NaN; a UserError for a list or an object.
 
-    pandas stores whole numbers as floats in a column with empty cells: 1.0 → "1".
+    pandas stores whole numbers as floats in a column with empty cells: 1.0 → "1". True → "true".
     """
     if value is None or value != value:  # NaN
         return ""

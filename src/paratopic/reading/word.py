@@ -25,7 +25,7 @@ _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl
 
 
 def word_segments(data: bytes, source: str) -> list[Segment]:
-    """Cut a Word document into segments; a `UserError` if it is damaged, encrypted or empty."""
+    """Cut a Word document into segments of any kind; `UserError` if damaged, encrypted or empty."""
     if data.startswith(_OLE):
         raise UserError(
             f"{source}: is encrypted, or an old .doc. Save it as .docx without a password."
@@ -43,7 +43,7 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
 
 
 def word_fields(data: bytes) -> dict[str, object]:
-    """Read `date` of creation and `author`, None if absent; damage may raise errors of any type."""
+    """Read `date` of creation, with its time, and `author`, or None; damage may raise any error."""
     with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
         content = file.read(_MOST_BYTES)
     parser = lxml.etree.XMLParser(resolve_entities=False, no_network=True)

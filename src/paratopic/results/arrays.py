@@ -60,18 +60,18 @@ def evaluate(
         (n,) or (r, n) number of the fold that held out each text. Intervals are then for a model
         that is trained on all texts. None, the default, for models trained on none of the texts.
     thresholds
-        Name of a model → thresholds of the topics, (k,) or an array like its probabilities, without
-        `none`, as in `Model.calibration`. By default, the most probable class is predicted, or each
-        topic with a probability of at least 0.5 if a text can have several.
+        Name of a model ("model" for one array) → thresholds of the topics, (k,) or an array like
+        its probabilities, without `none`, as in `Model.calibration`. By default, the most probable
+        class is predicted or, if a text can have several, each topic with at least 0.5.
     confidence, random_state
         Confidence of the intervals, 0.95 by default, and seed of resampling, 0 by default.
 
     Returns
     -------
     A comparison with figures, 0 to 1, in `models` (model → metric → estimate), `topics` (model →
-    topic → metric → estimate) and `differences` ("A - B" → difference in macro-F1). A single array
-    is called "model". The model "dummy" always predicts the most frequent class, or all topics if a
-    text can have several.
+    topic → metric → estimate) and `differences` ("A - B" → macro-F1 of A minus that of B), and the
+    name of the best model in `champion`. A single array is called "model". The model "dummy" always
+    predicts the most frequent class, or all topics if a text can have several.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def shares(
         (N,) article of each text, if whole articles were drawn; None, the default, if texts were.
     by
         (N,) values that divide the texts, such as months ("2025-09"); or a DataFrame with one or
-        two columns of values. None, the default, for shares of all texts only.
+        two columns of values. No value may be missing. By default, shares are of all texts only.
     compare
         Two of the values, for the first minus the second. By default, last period minus first, or
         the second minus the first if there are only two values.
@@ -153,8 +153,9 @@ def shares(
     Returns
     -------
     Findings with shares, 0 to 1, in the DataFrame `table`: first of all texts, then of each value;
-    a row for each topic and, unless a text can have several, for none. The DataFrame `changes` has
-    differences and trends of shares, in which -0.1 means ten percentage points less.
+    a row for each topic and, unless a text can have several, for none. Ends of intervals, low and
+    high, are NaN if labels are too few for one. The DataFrame `changes` has differences and trends
+    of shares, in which -0.1 means ten percentage points less.
 
     Raises
     ------
@@ -217,12 +218,11 @@ class _Columns:
 
     @property
     def topics(self) -> Topics:
-        """Codebook of the topics."""
         names = tuple(map(str, compress(self.classes, self.is_topic)))
         return Topics("multi" if self.multi else "single", names)
 
     def labels(self, truth: ArrayLike) -> list[list[str]]:
-        """Names of the topics of each text, a list each, [] for `none`; ValueError if unknown."""
+        """Names of the topics of each text, [] for `none`; ValueError if unknown or missing."""
         n = np.shape(truth)[0]
         if self.multi:
             targets = self._checked(truth, "truth", (n,)) > 0
@@ -236,10 +236,11 @@ class _Columns:
     def score_table(
         self, rows: pd.DataFrame, values: ArrayLike, name: str, thresholds: ArrayLike | None
     ) -> pd.DataFrame:
-        """Add columns of scores and thresholds to rows, which have n texts in each of r repeats.
+        """Add columns of scores and thresholds of the topics to rows: n texts, repeat by repeat.
 
-        `values` are probabilities (n, k), or (r, n, k); errors call them `name`. `thresholds` have
-        one for each topic, or the shape of the scores; None means 0.5 if `multi`, else 1.
+        `values` are probabilities, (r, n, k), or (n, k) for one repeat; errors call them `name`.
+        `thresholds` have one for each topic, or the shape of the scores; None means 0.5 if `multi`,
+        else 1.
         """
         n, repeats = rows["id"].nunique(), rows["repeat"].nunique()
         shape = (repeats, n) if np.ndim(values) == 3 or repeats > 1 else (n,)
@@ -255,7 +256,7 @@ class _Columns:
         """Convert values to an array (*shape, k) in the order of the classes; errors name `name`.
 
         Another shape or column raises a ValueError, and numbers that are no probabilities a
-        UserError.
+        UserError. Unless `multi`, rows sum to 1, or to at most 1 if the classes lack `none`.
         """
         if isinstance(values, pd.DataFrame):
             if {*values} != {*self.classes}:

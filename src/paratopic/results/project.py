@@ -70,7 +70,6 @@ class Labelling:
 
     @cached_property
     def labelled(self) -> Labelled:
-        """The labelled paragraphs."""
         topics = self.project.params.topics
         return Labelled(labelled_rows(self.paragraphs, topics), topics, weak=weak_votes(self.votes))
 
@@ -87,7 +86,6 @@ class Labelling:
 
     @cached_property
     def sample(self) -> Sample:
-        """The sample of hand labels."""
         return sample_of(self.paragraphs, self.drawn, self.current.votes)
 
     @property
@@ -170,7 +168,7 @@ class Project(folder.Project):
 
     @cached_property
     def labelling(self) -> Labelling:
-        """Current labels: tables of stage prepare with current names of topics, and labels.csv."""
+        """Labels of the last stage prepare in current names, and all lines of labels.csv now."""
         paths, log = self.paths, self.log
         refuse_untrusted(self)
         if not paths.paragraphs.exists():
@@ -222,7 +220,7 @@ class Project(folder.Project):
     def changes(self) -> str:
         """Sources, settings and results that changed since `dvc repro`: "a, b and 3 more"; or "".
 
-        Only stages of the champion are checked, and evaluations of all models. DVC runs once.
+        DVC checks stage prepare and, if there is a champion, its stages and all evaluations.
         """
         stages = ["prepare"]
         if self.champion:
@@ -247,10 +245,10 @@ class Project(folder.Project):
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The champion's calibrated out-of-fold scores, a row for each paragraph and repeat.
+        """The champion's calibrated scores of labelled paragraphs that folds hold out, by repeat.
 
-        Columns are id, repeat, fold and, for each topic, `score TOPIC` and `threshold TOPIC`. A
-        UserError reports that there are no scores, or that they are out of date.
+        Columns are id, repeat, fold and, for each topic, `score TOPIC` and `threshold TOPIC`. There
+        are no rows if nothing was held out. A UserError reports a missing champion, or changes.
         """
         if not self.champion:
             raise UserError("no model is trained and measured yet: run `dvc repro` first")
@@ -297,8 +295,8 @@ class Project(folder.Project):
         of
             Unit that shares count: "paragraphs", the default, "words" or "articles".
         predictor
-            Columns of metadata that replace the models' predictions: one column of topics, or a
-            column of probabilities, 0 to 1, for each topic. By default, the models predict.
+            Columns of metadata that replace the models' predictions: one of topics, or one of
+            probabilities for each topic, in the codebook's order. By default, the models predict.
         new_articles
             Whether intervals are for further articles like these. By default, for these only.
         """
@@ -315,10 +313,10 @@ class Project(folder.Project):
     def cross_predictor(
         self, champion: str, scores: pd.DataFrame, frame: pd.DataFrame
     ) -> population.CrossPredictor:
-        """Make a predictor from a model's out-of-fold scores; `scores` are of labelled paragraphs.
+        """Make a predictor of a corpus from the out-of-fold scores of the model named `champion`.
 
-        It predicts texts by models of the folds. When it is called and these predict only some of
-        the texts of `frame`, a paragraph table, the final model predicts all of them, too.
+        `scores` are those of labelled paragraphs; those of others are read. If texts of `frame`, a
+        paragraph table, have none, the predictor calls the final model for all texts.
         """
         out_of_fold = self.paths.scores / champion
         unlabelled = tables.read_parquet(out_of_fold / files.UNLABELLED)
@@ -328,7 +326,7 @@ class Project(folder.Project):
         return population.CrossPredictor(scores, unlabelled, unfolded, predict)
 
     def _probabilities(self, champion: str, frame: pd.DataFrame, ids: pd.Series) -> np.ndarray:
-        """Probabilities (n, k) of `ids` by the champion, cached until it or their texts change."""
+        """Calibrated probabilities (n, k) of `ids`, kept in a file until texts or model change."""
         model, path = self.load(champion), self.paths.predictions
         texts = tables.passages_for(frame, ids)
         texts_digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
@@ -374,9 +372,9 @@ class Project(folder.Project):
 
         Returns
         -------
-        Findings with shares, 0 to 1, in the DataFrame `table`: a row for each topic, first of the
-        project, then of each value of `by`. The DataFrame `changes` has differences and trends of
-        shares, in which -0.1 means ten percentage points less.
+        Findings with shares, 0 to 1, in the DataFrame `table`: a row for each topic and, in mode
+        single, for none, first of the project, then of each value of `by`. The DataFrame `changes`
+        has differences and trends of shares, in which -0.1 means ten percentage points less.
         """
         by = self.labelling.columns([by] if isinstance(by, str) else by or [])
         corpus = self.corpus() if corpus is None else corpus
@@ -384,11 +382,12 @@ class Project(folder.Project):
         return find_shares(corpus, by, confidence, copies=not distinct, compare=compare, seed=seed)
 
     def errors(self, by: Sequence[str] = ()) -> Mistakes:
-        """Return the champion's wrong out-of-fold predictions, and the slices where it is worse.
+        """Return the champion's wrong out-of-fold predictions, and slices where it errs more often.
 
         `by` names the columns whose values are slices: length, position, heading, annotator,
-        decade, year, month, or metadata with at most 30 values; by default all. The result has all
-        predictions with their labels, lines on confused topics, and lines on the slices.
+        decade, year, month, or metadata with at most 30 values; by default, all of these. Another
+        column is a UserError. The result has all predictions in `answers`, the wrong ones in
+        `answers.mistakes`, and lines of text in `confusions` and `slices`.
         """
         labelling, params, scores = self.labelling, self.params, self.scores
         if scores.empty:

@@ -1,7 +1,4 @@
-"""A classifier of texts with the interface of scikit-learn: the pipeline's model, without files.
-
-It calls the same functions as the stages of the pipeline, and measures nothing.
-"""
+"""A classifier of texts with the interface of scikit-learn: the pipeline's model, without files."""
 
 from __future__ import annotations
 
@@ -108,15 +105,15 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         TypeError
             An item is not a text.
         ValueError
-            There are fewer than two topics, a label lacks its definition or cannot be a topic's
-            name, or the lengths differ.
+            `kind` is unknown, y has another form or fewer than two topics, a label lacks its
+            definition or cannot be a topic's name, or the lengths differ.
         UserError
             The kind of model has no such settings.
 
         Warns
         -----
         UserWarning
-            Labels are too few for folds, so that nothing is calibrated.
+            Labels are too few for folds, so that nothing is calibrated although `calibrate` is set.
         """
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
@@ -211,7 +208,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return tags
 
     def _predict(self, X: Iterable[Text]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Probabilities of `classes_`, (n, k), and whether each class is predicted, (n, k)."""
+        """Probabilities (n, k) of `classes_`, and whether each is predicted, (n, k)."""
         check_is_fitted(self)
         model, columns = self._model, self._topics
         knows_none = len(columns) < len(self.classes_)
@@ -222,7 +219,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return scores[:, order], model.mode.outcomes(predicted)[:, order]
 
     def _check_labels(self, y: npt.ArrayLike | None) -> Labels:
-        """The labels as an array, (n,), or (n, k) zeros and ones; ValueError for another form."""
+        """y as an array, (n,), or (n, k) zeros and ones; a ValueError for None and other forms."""
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
         check_classification_targets(y)
@@ -231,7 +228,10 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
 
     def _read_labels(self, y: Labels) -> Topics:
-        """Set `classes_` and `_topics` (all but `none`, ordered by `definitions`); the codebook."""
+        """Set `classes_` and `_topics` (all but `none`, ordered by `definitions`); the codebook.
+
+        A ValueError reports fewer than two topics, and a label without definition or no valid name.
+        """
         several = y.ndim == 2
         seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
         self.classes_ = np.unique([*seen, *(self.definitions or ())])
@@ -249,7 +249,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return Topics("multi" if several else "single", codebook)
 
     def _folds(self, data: Labelled, params: Params) -> Folds:
-        """Folds of the texts; if labels are too few, none, and a warning if `calibrate`."""
+        """Folds of the texts; if labels are too few, `no_folds`, and a warning if `calibrate`."""
         try:
             return deal_labelled(data, params.split, params.seed)
         except TooFewLabels as error:
@@ -259,7 +259,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
 
 def _table(texts: list[Text], name: str, articles: Iterable[int]) -> pd.DataFrame:
-    """Paragraph table of texts: id and article (`name` and number), text, passage, boilerplate."""
+    """Paragraph table: id and article ("NAME 000000007"), text, passage, boilerplate (False)."""
     rows = {
         "id": [f"{name} {number:09}" for number in range(len(texts))],
         "article": [f"{name} {number:09}" for number in articles],

@@ -19,7 +19,11 @@ from paratopic.training.calibration import calibrate_rows, calibrated, with_expe
 
 
 def main(project: Project, name: str) -> None:
-    """Calibrate the scores in data/fits/NAME; write them, with thresholds, to data/oof/NAME."""
+    """Calibrate the scores in data/fits/NAME; write them and calibration.json to data/oof/NAME.
+
+    Scores of labelled paragraphs that a fold holds out get thresholds; so do those by definitions
+    only, which are not calibrated.
+    """
     params, paths = project.params, project.paths
     topics, tables = params.topics, {}
     data, folder = read_sampled(paths, topics), paths.raw_scores / name

@@ -19,7 +19,7 @@ from paratopic.project.kinds import KINDS
 
 
 def main(project: Project) -> None:
-    """Compare the models by out-of-fold scores; write the comparison, a plot and the champion."""
+    """Write a comparison of the models, empty if nothing was held out, a plot and the champion."""
     params, paths = project.params, project.paths
     split = Split.load(paths.split, "stage split")
     prepared = Prepared.load(paths.prepared, "stage prepare")

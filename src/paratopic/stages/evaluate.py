@@ -13,7 +13,7 @@ from paratopic.project.folder import Project, run_stage
 
 
 def main(project: Project, name: str) -> None:
-    """Measure a model by its files from `read_out_of_fold`; write metrics.json and CSV tables."""
+    """Measure a model by out-of-fold scores; write metrics.json (n is 0 without any) and tables."""
     params, paths = project.params, project.paths
     metrics, tables = build_report(
         read_sampled(paths, params.topics),

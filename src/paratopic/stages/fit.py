@@ -15,8 +15,8 @@ from paratopic.training import crossval
 def main(project: Project, name: str) -> None:
     """Fit a kind of model without each fold, and score the held-out paragraphs with it.
 
-    Scores before calibration and histories of the fits are written to data/fits/NAME. If folds are
-    split by paragraph and topics are defined, there are also scores by definitions only.
+    Scores before calibration, also of paragraphs without a label or fold, and histories go to
+    data/fits/NAME, with scores by definitions if folds are by paragraph and topics are defined.
     """
     params, paths, timer = project.fit_params, project.paths, Timer()
     data = crossval.with_unlabelled(crossval.labelled_for(name, paths, params), paths)

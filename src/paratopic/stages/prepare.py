@@ -47,7 +47,7 @@ class Outputs(NamedTuple):
 
 
 def prepare(project: Project) -> Outputs:
-    """Read all sources, and decide which votes and labels count; no file is written."""
+    """Read all sources, even untrusted, and decide which votes and labels count; write no file."""
     params, log, paths = project.params, project.log, project.paths
     topics, settings = params.topics, params.prepare
     digests: dict[str, str] = {}
@@ -83,7 +83,7 @@ def _encoders(project: Project, texts: Sequence[str]) -> tuple[dict[str, str], l
 
 
 def main(project: Project) -> None:
-    """Write the results of `prepare` to data/ and reports/, trust the project, and print counts."""
+    """Refuse untrusted sources; write the results of `prepare`, trust the project, print counts."""
     params, paths = project.params, project.paths
     refuse_untrusted(project)
     outputs = prepare(project)

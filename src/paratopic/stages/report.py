@@ -1,7 +1,4 @@
-"""Stage report: all results in one HTML file, which can be sent to others.
-
-Sections for which the champion has to be loaded are left out; `paratopic report --open` adds them.
-"""
+"""Stage report: results in one HTML file, without the sections of `paratopic report --open`."""
 
 from __future__ import annotations
 

@@ -40,9 +40,8 @@ def main(project: Project) -> None:
 def split(data: Labelled, params: Params) -> Folds:
     """Deal the labelled paragraphs to folds, or to none if there are too few hand labels.
 
-    Without folds, models are fitted to descriptions of topics or to weak labels and are not
-    measured. `TooFewLabels` is raised if there are neither weak labels nor descriptions of all
-    topics.
+    Without folds, models are not measured, and are fitted to weak labels or descriptions of topics.
+    `TooFewLabels` is raised if there are no weak labels and some topic has no description.
     """
     try:
         return deal_labelled(data, params.split, params.seed)

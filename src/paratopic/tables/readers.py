@@ -18,7 +18,6 @@ from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
 Columns = dict[str, list[object]]
-
 # The date in a time in ISO form.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -38,7 +37,10 @@ def cell_text(value: object) -> str:
 
 
 def _read_sheet(path: Path, typed: Collection[str]) -> Table:
-    """Read CSV or a workbook: texts, "" in empty cells, and only rows with a filled cell."""
+    """Read CSV or a workbook: texts, "" in empty cells, and only rows with a filled cell.
+
+    `typed` has no effect. A `UserError` reports an unreadable file or a column that occurs twice.
+    """
     sheet = read_sheet(path, [])
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
     columns: Columns = {}
@@ -50,8 +52,8 @@ def _read_sheet(path: Path, typed: Collection[str]) -> Table:
 def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
     """Read JSON Lines: a column for each key of any line, None in lines without it.
 
-    Numbers become texts as they are written; other values keep their types. Blank lines are
-    skipped, and a line that is not a JSON object is a `UserError`.
+    Numbers become texts as they are written; other values keep their types, so `typed` has no
+    effect. Blank lines are skipped, and a line that is not a JSON object is a `UserError`.
     """
     rows: list[dict[str, object]] = []
     locations: list[str] = []
@@ -76,7 +78,8 @@ def _read_jsonl(path: Path, typed: Collection[str]) -> Table:
 def _read_parquet(path: Path, typed: Collection[str]) -> Table:
     """Read parquet: cells as texts, but lists and `typed` columns as they are; rows count from 2.
 
-    Bytes, objects and lists of other values than texts and whole numbers are None.
+    Columns of bytes, objects, or lists not of texts or whole numbers have only None, unless they
+    are `typed`. A `UserError` reports a damaged file or a column that occurs twice.
     """
     try:
         # Arrow opens the path: Python would abort at exit if a thread of Arrow held a file object.
@@ -104,7 +107,6 @@ def _arrow_columns(table: pa.Table, schema: pa.Schema, typed: Collection[str]) -
         is_typed = name in typed or pa.types.is_nested(column.type)
         columns[name] = column.to_pylist() if is_typed else _as_texts(column)
     for name, classes in _class_names(schema).items():
-        # Data sets of Hugging Face use -1 for no label.
         by_number = {"-1": None} | {str(number): label for number, label in enumerate(classes)}
         columns[name] = [_class_of(value, by_number) for value in columns[name]]
     return columns
@@ -131,7 +133,7 @@ def _is_read(field: pa.Field) -> bool:
 def _as_texts(column: pa.ChunkedArray) -> list[object]:
     """The cells as texts; times become dates in ISO form, and empty cells and NaN become None.
 
-    All are None if Arrow cannot convert the column, such as times of an unknown zone.
+    Decimals such as 1.00 become "1". All are None if Arrow cannot convert the column.
     """
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
@@ -146,7 +148,7 @@ def _as_texts(column: pa.ChunkedArray) -> list[object]:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
-    """Each `ClassLabel` column → names of its classes, by the metadata of Hugging Face, if any."""
+    """Each `ClassLabel` column → names of its classes; {} without metadata of Hugging Face."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         items = {name: _item(features[name]) for name in features if name in schema.names}

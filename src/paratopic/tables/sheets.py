@@ -1,8 +1,4 @@
-"""Read and write tables that people edit: CSV, or the first sheet of a workbook, with a header.
-
-In some countries spreadsheets separate the cells of CSV files by semicolons, and they run some
-cells as formulas. Callers interpret the columns.
-"""
+"""Read and write tables that people edit: CSV, or the first sheet of a workbook, with a header."""
 
 from __future__ import annotations
 
@@ -28,8 +24,7 @@ from paratopic.tables.workbook import read_workbook
 _LINE_END = re.compile(r"[\r\n]")
 # A first line that sets the separator for spreadsheets.
 _SEPARATOR = re.compile(r"sep=(.)\r?\n")
-# Number of rows that are searched for the separator and a title. More than this share of the rows
-# below a title has several cells.
+# Rows searched for the separator and a title. More than this share below it have several cells.
 FIRST_ROWS, WIDE_SHARE = 50, 0.8
 # Numbers as people write them, dates and times. A number that begins with zeros is an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
@@ -63,10 +58,12 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
 
 
 def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
-    """Read the text of a CSV file as `read_sheet` does; `path` is only part of the locations.
+    """Read the text of a CSV file, whose separator is found; a title above the header is left out.
 
-    Rows are numbered as in a spreadsheet, and their locations are "PATH, UNIT 2"; `unit` is "line"
-    by default. Without required columns, each row needs a cell in every column.
+    The location of a row is "PATH, UNIT 2", as in a spreadsheet; `path` is not read. Empty lines
+    are left out. A `UserError` reports a missing required column, any column that occurs twice, a
+    damaged quote, and a row with more cells than the header, or that ends before a required column
+    or, if none is required, before the last one.
     """
     file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
     place = f"{path}, {unit}"
@@ -77,9 +74,10 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
 
 
 def csv_encoding(file: io.BufferedReader) -> tuple[str, str]:
-    """Encoding of a CSV file, "utf-16" by its byte order mark or "utf-8-sig", and error handler.
+    """Encoding and handler of decoding errors for a CSV file, whose position stays as it is.
 
-    UTF-16 without the mark is a `UserError`.
+    With a byte order mark of UTF-16, they are "utf-16" and "backslashreplace", else "utf-8-sig" and
+    "surrogateescape": neither handler raises. UTF-16 without the mark is a `UserError`.
     """
     start = file.peek(2)[:2]
     if b"\0" in start:
@@ -115,7 +113,8 @@ def csv_rows(
 def csv_table(file: TextIO, path: Path, column: str) -> tuple[str, Iterator[list[str]]]:
     """The separator of an open CSV file, and an iterator of its rows from the header on.
 
-    `column` is a name that the header has. A title and rows without cells are left out.
+    `file` is at its beginning, and its header has the name `column`. A title and rows without cells
+    are left out. A damaged quote is a `UserError`, here or from the iterator.
     """
     separator = find_separator("".join(islice(file, FIRST_ROWS)), column)
     file.seek(0)
@@ -151,10 +150,11 @@ def pad_rows(rows: list[Any], empty: str | None) -> list[Any]:
 def _sheet(
     rows: list[tuple[str, list[str]]], required: Sequence[str], needs_all_columns: bool = False
 ) -> Sheet:
-    """Make a sheet of locations and cells, "" for missing ones; `without_title` finds the header.
+    """Make a sheet of locations and cells; the first row after a title is the header.
 
-    A `UserError` reports a column that is missing or occurs twice, and a row with more cells than
-    the header, or without one in the last required column or, if `needs_all_columns`, in the last.
+    Cells that a row lacks at its end are "". A `UserError` reports a required column that is
+    missing, any column that occurs twice, and a row with more cells than the header, or that ends
+    before a required column or, if `needs_all_columns`, before the last one.
     """
     (where, columns), *rows = without_title(rows)
     for column in required:
@@ -238,7 +238,7 @@ def find_separator(text: str, column: str = "") -> str:
 
 
 def cell_parser(cells: Iterable[str]) -> Callable[[str], object]:
-    """Choose a parser for the cells of a column: numbers, dates, times with dates, or texts.
+    """Choose a parser for the cells of a column: to int or float, date, datetime, or str.
 
     A column has numbers or dates if all cells that are not empty do, and if different cells have
     different values. So codes such as 007, or 1.1 and 1.10, stay texts, as do more than 15 digits.

@@ -1,7 +1,4 @@
-"""Read the first sheet of a workbook (.xlsx), and write workbooks without formulas.
-
-Callers interpret the rows. Old workbooks (.xls) are not read.
-"""
+"""Read the first sheet of a workbook (.xlsx, not .xls), and write workbooks without formulas."""
 
 from __future__ import annotations
 
@@ -32,13 +29,10 @@ log = logging.getLogger(__name__)
 
 # Maximum rows below the header, columns of a sheet, and characters of a cell.
 MOST_ROWS, MOST_COLUMNS, MOST_CHARACTERS = 1_048_575, 16_384, 32_767
-
-# Maximum unpacked size of a workbook to read, and number of cells of its sheet, with empty cells. A
-# small file may unpack to gigabytes, and a row with one cell at its far end has 16,384.
+# Maximum unpacked bytes and cells, with empty ones, of a workbook. A small file may have more.
 MOST_BYTES, MOST_CELLS = 500_000_000, 50_000_000
 # The first bytes of an OLE file: an old .xls, or an encrypted .xlsx.
 _OLE = b"\xd0\xcf\x11\xe0"
-
 # Digits of a whole number that a spreadsheet keeps. Longer numbers, such as ids, become text.
 _DIGITS = 15
 # The date of creation in all workbooks, so that the same rows give the same bytes.
@@ -65,8 +59,7 @@ class Tab:
     Parameters
     ----------
     rows
-        Rows of strings, numbers, booleans, dates and times; None for an empty cell. `MOST_ROWS` and
-        `MOST_COLUMNS` are not checked.
+        Strings, numbers, booleans, dates, times, None; not checked for too many rows or columns.
     widths
         Width of each column, in characters. Other columns get the spreadsheet's default.
     wraps
@@ -86,9 +79,9 @@ class Tab:
 def write_workbook(path: Path, *tabs: Tab) -> None:
     """Write a workbook; the same rows give the same bytes.
 
-    Strings become text, which no spreadsheet runs as a formula. Numbers, booleans, dates and times
-    keep their type, but whole numbers of more than 15 digits, NaN, times with a zone and dates
-    before March 1900 become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
+    Strings become text, which no spreadsheet runs as a formula; None is an empty cell. Numbers,
+    booleans, dates and times keep their type, but whole numbers over 15 digits, NaN, times with a
+    zone and dates before March 1900 become text. Text over `MOST_CHARACTERS` is a `UserError`.
     """
     from openpyxl import Workbook
     from openpyxl.writer.excel import ExcelWriter
@@ -143,7 +136,8 @@ def read_values(path: Path) -> list[tuple[int, list[object]]]:
 def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
     """Yield the number, from 1, and the cells of each row with a filled cell, up to its last one.
 
-    Merged cells are filled in. At the end, the log gets the numbers of hidden rows and of errors.
+    Merged cells are filled in. At the end, the log gets the numbers of hidden rows and of errors
+    such as #N/A. A file that is too large, or a formula without a result, is a `UserError`.
     """
     import openpyxl
 
@@ -203,7 +197,7 @@ def _fill_merged(cells: list[object], number: int, tall: dict[int, tuple[int, ob
 
 
 def _merged(places: Iterable[bytes]) -> dict[int, list[tuple[int, int]]]:
-    """Top row → (first column, last row) of ranges (b"A2:B5") of several rows below row 1."""
+    """Top row → (first column, last row) of each range, b"A2:B5", of several rows below row 1."""
     from openpyxl.utils import range_boundaries
 
     cells: dict[int, list[tuple[int, int]]] = {}
@@ -301,7 +295,11 @@ def _write_tab(sheet: WriteOnlyWorksheet, tab: Tab) -> None:
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: object) -> Any:
-    """A value or cell that openpyxl writes as `write_workbook` describes; "" for None."""
+    """A value or cell that openpyxl writes as it is, and as no formula; "" for None.
+
+    Floats and decimals keep all digits. Integers of more than 15 digits, NaN, times with a zone,
+    and days before `_FIRST_DAY` become text. A text over `MOST_CHARACTERS` is a `UserError`.
+    """
     from openpyxl.cell import WriteOnlyCell
 
     match value:

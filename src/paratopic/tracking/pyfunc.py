@@ -40,16 +40,16 @@ class ServedModel:
         Parameters
         ----------
         model_input
-            Column ``text``, and optionally the columns `CONTEXT_COLUMNS` with the context of the
-            texts, None or "" for none. ``text_preceding`` and ``text_following`` have a list or an
-            array of the neighbours, in the order of the article, or a str for the nearest one.
+            Column ``text``, and optionally the context of the texts, None or "" for none:
+            ``text_preceding`` and ``text_following`` with a list or an array of the neighbours, in
+            the order of the article, or a str for the nearest one; and ``heading`` and ``title``.
             Other columns are ignored.
 
         Returns
         -------
-        One row per text with the columns topic (None for none), confidence, sure, and
+        One row per text with the columns topic (None for none), confidence, sure (bool), and
         ``score_TOPIC`` for each topic. In mode multi, topics replaces topic: the predicted topics,
-        separated by ";", or "" for none.
+        separated by ";", or "" for none. The index is new.
 
         Raises
         ------
@@ -107,7 +107,11 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
 
 
 def _texts(table: pd.DataFrame) -> list[str] | list[Passage]:
-    """Texts of the column `TEXT`; as passages if the table has any of `CONTEXT_COLUMNS`."""
+    """Texts of the column `TEXT`; as passages if the table has any of `CONTEXT_COLUMNS`.
+
+    A missing cell of the context is "". A TypeError reports a part of a passage that is no str;
+    without context, texts are not checked.
+    """
     texts: list[str] = table[TEXT].tolist()
     if not {*CONTEXT_COLUMNS} & {*table}:
         return texts

@@ -52,7 +52,7 @@ def pipeline_outputs(lock: Mapping[str, Any]) -> Outputs:
 
 
 def state_of(outputs: Mapping[str, str], name: str) -> str:
-    """Digest of a model, its metrics and its card: 16 hexadecimal digits.
+    """Digest of a model, its metrics and its card, from their md5s in `outputs`: 16 hex digits.
 
     It does not depend on other models, nor on params that have no effect on this one.
     """
@@ -66,8 +66,8 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
 def git_tags(root: Path) -> dict[str, str]:
     """Tags git_commit, git_dirty ("true" or "false"), mlflow.source.git.commit and mlflow.user.
 
-    The pipeline writes dvc.lock and reports/ itself, so changes of these are ignored. Without a
-    commit, the only tag is git_commit, "unknown". If git has no user.name, mlflow.user is missing.
+    The pipeline writes dvc.lock and reports/ itself, so changes of these are ignored. Without git
+    or a commit, the only tag is git_commit, "unknown". Without user.name, mlflow.user is missing.
     """
     paths = Paths()
     commit = _git(root, "rev-parse", "HEAD")
@@ -126,8 +126,9 @@ def mlflow_metrics(report: Metrics) -> dict[str, float]:
     """Convert a model's report to metrics of MLflow, the figures of `Metrics.main` first.
 
     ``log_loss`` with its interval becomes ``log_loss``, ``log_loss_low`` and ``log_loss_high``. The
-    metrics of the topic trade become ``f1_trade``, ``precision_trade`` and ``recall_trade``. Values
-    that are None are left out.
+    metrics of the topic trade become ``f1_trade``, ``precision_trade`` and ``recall_trade``, with
+    "_" for signs that MLflow refuses. Topics that no measured paragraph has are left out, and
+    values that are None.
     """
     values: dict[str, float | None] = {**report.main}
     for key, estimate in report.figures.items():
@@ -147,7 +148,7 @@ def _record(
     comparison: Comparison,
     dataset: PandasDataset,
 ) -> Record:
-    """Make the record of the model `name` from its reports and its folder.
+    """Make the record of the model `name` from its reports; one that is missing is a `UserError`.
 
     All models share the `tags`, the `comparison` and the `dataset`, the labelled paragraphs.
     """
@@ -228,7 +229,7 @@ def _seconds_of_training(paths: Paths, name: str) -> float:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Run git in a folder and return its output; None without git or outside of a repository."""
+    """Run git in a folder and return its output, stripped; None if git is missing or fails."""
     command = ["git", *arguments]
     try:
         run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)

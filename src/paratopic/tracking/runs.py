@@ -119,21 +119,19 @@ def write_runs(
 ) -> int:
     """Write the runs that the store lacks, register the champion, and return the number written.
 
-    Other runs get the comparison if it has changed. The champion becomes a version of the
-    registered model with the experiment's name, and gets the alias "champion".
+    Finished runs that the store has get the comparison again if it has changed. The champion
+    becomes a version of the registered model with the experiment's name, and gets the alias
+    "champion". A store that cannot be reached or written to is a `UserError`.
 
     Parameters
     ----------
+    records
+        One for each model, at least one.
     artifacts
-        Folder for the artifacts of a store in a local database. A lock file next to it keeps
-        processes from writing at the same time.
+        Folder for the artifacts of a store in a local SQLite database. A lock file next to it lets
+        one process write at a time, for which others wait.
     trial
-        Change neither the registry nor existing runs; by default both are updated.
-
-    Raises
-    ------
-    UserError
-        The store cannot be reached or written to.
+        Whether to write missing runs only, and to leave finished runs and the registry as they are.
     """
     from mlflow import MlflowClient
 
@@ -197,7 +195,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, metrics: Se
 
 
 def _finished_run(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
-    """Find the finished run with a record's model and state, or None; delete unfinished ones."""
+    """Find the finished run of a record's model and state, or None; delete its unfinished runs."""
     query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     finished = None
     for run in client.search_runs([experiment_id], query):
@@ -237,7 +235,7 @@ def _write_run(client: MlflowClient, experiment_id: str, record: Record) -> Run:
 
 
 def _write_comparison(client: MlflowClient, run_id: str, record: Record) -> None:
-    """Replace the files in a run's folder comparison, and its tags champion and description."""
+    """Replace a run's files in the folder comparison, and its tags champion and description."""
     for path in record.comparison:
         client.log_artifact(run_id, str(path), "comparison")
     client.set_tag(run_id, "champion", "yes" if record.part == record.champion else "no")

@@ -35,12 +35,9 @@ SAFE = {"PYTHONSAFEPATH": "1", "UVICORN_APP_DIR": sys.prefix}
 def main(project: Project, port: int = PORT) -> None:
     """Open the page of a project's experiment; if its store is no server, serve it until Ctrl+C.
 
-    `port` has no effect if the store is a server.
-
-    Raises
-    ------
-    UserError
-        The store cannot be read or has no such experiment, the port is taken, or the server ends.
+    `port` has no effect if the store is a server. A `UserError` reports that the store cannot be
+    read or has no such experiment, that the port is taken, or that the new server ends before it
+    responds.
     """
     set_defaults()
     uri, name = store_uri(project.paths.root), project.params.track.experiment

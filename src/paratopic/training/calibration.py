@@ -71,30 +71,30 @@ def calibrate_rows(
 ) -> tuple[pd.DataFrame, Calibration, pd.DataFrame]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
-    Calibrations are fitted to rows with hand labels only, and applied to all. Repeats add no
-    evidence: r of them count as one.
+    Calibrations are fitted to rows with hand labels only, with the weights in `data`, and applied
+    to all rows. Repeats add no evidence: r of them count as one.
 
     Parameters
     ----------
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
-        scores for each topic.
+        scores for each topic. With no rows, the calibration changes no score.
     promise
         Precision of sure predictions with its confidence, and `caution` of thresholds.
     unlabelled
-        Out-of-fold scores of paragraphs without a label, which are calibrated like those of their
-        fold; none by default.
+        A table like `table` of paragraphs without a label, which are calibrated like the labelled
+        ones of their fold; none by default.
 
     Returns
     -------
     scores
-        The table with calibrated scores, and a column of thresholds for each topic. Each fold is
-        calibrated by the other folds of its repeat. A single fold is calibrated in halves, each by
-        the other.
+        `table` with calibrated scores, and a column of thresholds for each topic. Each fold is
+        calibrated by the other folds of its repeat, and a single fold in halves, each by the other.
     calibration
-        Calibration fitted to all rows with hand labels, for the final model.
+        Calibration fitted to all rows with hand labels, for the final model, with `sure` (`NEVER`
+        in mode multi or if nothing keeps the promise) and `shares`, without `alone`.
     unlabelled
-        The second table with calibrated scores; no rows if it is None.
+        `unlabelled` with calibrated scores; no rows if it is None.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     positions = pd.Index(data.rows["id"]).get_indexer(table["id"])
@@ -131,10 +131,11 @@ def calibrate_rows(
 def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
-    In mode single all logits have one scale and each outcome has a shift; the thresholds undo the
-    shifts, so that they change no prediction. In mode multi each topic has a scale, a shift and
-    the threshold with the highest expected F1. `caution`, 1 by default, multiplies the odds at
-    which a topic is predicted, in both modes.
+    In mode single all logits have one scale and each outcome has a shift; the topics' thresholds
+    undo the shifts, so that the same topics are predicted as without them. In mode multi each topic
+    has a scale, a shift and the threshold with the highest expected F1. In both, `caution`, 1 by
+    default, then multiplies the odds at which a topic is predicted: above 1, fewer are. `sure`,
+    `shares` and `alone` keep their defaults. Without rows, logits stay as they are.
     """
     calibration = (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
     thresholds = mode.stricter_thresholds(np.array(calibration.thresholds), caution)
@@ -142,9 +143,10 @@ def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Cal
 
 
 def measure(targets: Targets, scores: Scores, topics: Topics) -> tuple[Array, Targets, Targets]:
-    """Log losses of rows, (n,), after a calibration that is fitted to the same rows.
+    """Log loss of each row, (n,), after a calibration that is fitted to the same rows.
 
-    The other two results are the true and the predicted outcomes, both (n, K).
+    The other two results are boolean, (n, K): the true outcomes, and those predicted at calibrated
+    thresholds. In mode single K is k + 1, with none of the topics last; in mode multi it is k.
     """
     mode = mode_of(topics.mode)
     calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
@@ -160,14 +162,14 @@ def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFram
 
 
 def calibrated(table: pd.DataFrame, calibration: Calibration, topics: Topics) -> pd.DataFrame:
-    """Calibrate the columns of scores in a table."""
+    """Copy a table, with its columns of scores calibrated; thresholds are not added."""
     raw = table[topics.score_columns].to_numpy(dtype=np.float64)
     scores = apply_calibration(raw, calibration, mode_of(topics.mode))
     return with_columns(table, topics.score_columns, scores)
 
 
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
-    """Scale and shift the logits of the topics' probabilities (n, k)."""
+    """Calibrated probabilities of the topics, (n, k), from uncalibrated ones, (n, k)."""
     logits = mode.logits(mode.complete(scores))
     return mode.scores(calibration.apply(logits))
 
@@ -177,18 +179,18 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
 
     A head gives all outcomes equal weight, so its logits do not depend on how frequent they are.
     The shifts correct this: the mean probability of each outcome becomes nearly its share of the
-    rows. The priors of the log scale and of the shifts are normal around 0, with the standard
-    deviations `SCALE_SPREAD` and `SHIFT_SPREAD`.
+    rows. Priors add to the loss: the log scale and the shifts are normal around 0, with the
+    standard deviations `SCALE_SPREAD` and `SHIFT_SPREAD`.
 
     Parameters
     ----------
     logits, outcomes, weights
-        (n, r) finite logits by models that did not see the rows, (n, r) which outcome each row has,
-        and (n,) weights of the rows; n may be 0.
+        (n, r) finite logits by models that did not see the rows, (n, r) the one outcome that is
+        true of each row, and (n,) weights of the rows.
 
     Returns
     -------
-    The factor of the logits, and the (r,) numbers that are added to the products.
+    The factor of the logits, and the (r,) numbers that are added then; 1 and zeros without rows.
     """
 
     def loss(at: Array) -> tuple[float, Array]:
@@ -211,14 +213,14 @@ def fit_scale_and_shift(logits: Array, truth: Targets, weights: Array) -> tuple[
 
     A head gives having the topic and not having it equal weight, so its logits do not depend on how
     frequent the topic is. Hence the shift has no prior: the probabilities' mean is the share of the
-    rows that have the topic, however few rows there are. The log scale has the same prior as for
-    `fit_scale_and_shifts`.
+    rows that have the topic, however few rows there are. The prior of the log scale is normal
+    around 0, with the standard deviation `SCALE_SPREAD`.
 
     Parameters
     ----------
     logits, truth, weights
-        (n,) finite logits by models that did not see the rows, whether the rows have the topic,
-        which some do and some do not, and their weights.
+        (n,) finite logits by models that did not see the rows, whether each row has the topic
+        (both cases must occur), and weights of the rows.
 
     Returns
     -------
@@ -254,10 +256,10 @@ def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: 
     """Find the lowest confidence from which on predictions have the promised precision.
 
     The candidates are thresholds for the most confident `SURE_SHARES` of the predictions. The
-    result belongs to the largest share with `promise.least_groups` groups whose lower bound reaches
-    `promise.precision`. The candidates divide the risk among them (Bonferroni, as in Learn then
-    Test: Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one
-    observation, whose value is the share of its predictions that are right.
+    result belongs to the largest share that has `promise.least_groups` groups and a precision that
+    is below `promise.precision` with a probability of at most `promise.risk`: the candidates divide
+    the risk (Bonferroni, as in Learn then Test: Angelopoulos et al. 2021, arXiv:2110.01052). A
+    group counts as one observation, whose value is the share of its predictions that are right.
 
     Parameters
     ----------
@@ -266,7 +268,7 @@ def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: 
 
     Returns
     -------
-    The threshold; `NEVER` if no share keeps the promise.
+    The least confidence of a sure prediction; `NEVER` if no share keeps the promise.
     """
     ordered = np.sort(confidence)[::-1]
     for share in SURE_SHARES if len(ordered) else ():
@@ -282,12 +284,12 @@ def sure_threshold(confidence: Array, right: Targets, group: Integers, promise: 
 
 
 def probability_below(values: Array, mean: float) -> float:
-    """Probability that independent values from 0 to 1 have a true mean below `mean`, in (0, 1).
+    """Probability that independent values, (n,) from 0 to 1, have a true mean below `mean`.
 
-    The Bayesian bootstrap (Rubin 1981) of the values and of an additional 0 gives it. This is the
-    bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which holds in
-    simulations and is not proven in general. For values of 0 and 1 only, it equals the proven bound
-    of Clopper & Pearson (1934); for values that vary less, it is tighter.
+    `mean` is above 0 and below 1. The Bayesian bootstrap (Rubin 1981) of the values and of an
+    additional 0 gives it. This is the bound of Gaffke (2005), see Learned-Miller & Thomas 2019
+    (arXiv:1905.06208), which holds in simulations and is not proven in general. For values of 0 and
+    1, it is the proven bound of Clopper & Pearson (1934); if they vary less, it is tighter.
 
     >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
     True
@@ -317,8 +319,8 @@ def _lowest_sure_score(
     """Lowest probability from which predicted topics keep the promised precision, or `NEVER`.
 
     The thresholds of `calibration` decide which topics are predicted, from each paragraph's mean
-    scores over repeats. `paragraph` and `groups` number the paragraphs and the groups of the rows
-    of `final`, which has calibrated scores. In mode multi, nothing is sure.
+    scores over repeats. `final` has calibrated scores, and `paragraph` and `groups` have the number
+    of the paragraph, from 0, and of the group of each row. In mode multi, the result is `NEVER`.
     """
     first = np.unique(paragraph, return_index=True)[1]
     mean = np.zeros((len(first), final.scores.shape[1]))
@@ -331,7 +333,7 @@ def _lowest_sure_score(
 
 
 def _fold_masks(table: pd.DataFrame, groups: Integers) -> Iterator[tuple[Targets, Targets]]:
-    """Yield masks (n,) of a fold's rows and its repeat's others; one fold is halved, by groups."""
+    """Yield masks (n,) of a fold's rows and its repeat's others; one fold is halved by groups."""
     repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
     if len(np.unique(fold)) < 2:  # a single fold is halved, without dividing groups
         fold = pd.factorize(groups)[0] % 2
@@ -340,7 +342,10 @@ def _fold_masks(table: pd.DataFrame, groups: Integers) -> Iterator[tuple[Targets
 
 
 def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
-    """Fit a scale for all logits and a shift for each outcome; thresholds follow from shifts."""
+    """Fit a scale for all logits and a shift for each outcome; thresholds undo the shifts.
+
+    A topic without rows gets the least shift of the others, at most 0; none without rows gets 0.
+    """
     targets, scores, weights = known
     probabilities, outcomes = mode.complete(scores), mode.outcomes(targets)
     # Rows with an outcome that the model gives no probability contain no information on the scale.
@@ -359,7 +364,8 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
     """Fit a scale, a shift and the threshold with the best expected F1 for each topic.
 
-    A topic that all rows have, or none, keeps its logits. If no row has it, its threshold is 1/2.
+    A topic that all rows have, or no row, keeps its logits. If no row has it, its threshold is 1/2.
+    Weights have no effect on thresholds.
     """
     targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)

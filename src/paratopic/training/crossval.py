@@ -43,10 +43,11 @@ def labelled_for(kind: str, paths: Paths, params: Params) -> Labelled:
 
 
 def with_pool(data: Labelled, paragraphs: pd.DataFrame, kind: str, params: Params) -> Labelled:
-    """Add a pool of paragraphs without a label, if the kind of model trains on one.
+    """Add a pool of `paragraphs` without a label, if the kind of model trains on one.
 
-    There is no pool where topics are rare: most of its paragraphs would have none of the topics,
-    and pseudo-labels of the others would be no better than chance.
+    The kind's setting `unlabelled` limits its distinct texts. There is no pool if topics are rare
+    (`topics_are_rare`): most of its paragraphs would have none of the topics, and pseudo-labels of
+    the others would be no better than chance.
     """
     uses_pool = KINDS[kind].uses_unlabelled
     if not uses_pool or topics_are_rare(data.hand_labelled.targets, params.topics):
@@ -82,9 +83,9 @@ class CrossValidated(NamedTuple):
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     without_context
-        As `scores`, of the same paragraphs without context.
+        As `scores`, of the same paragraphs without context; equal if the models read none.
     unlabelled
-        As `scores`, of the paragraphs without a label that the folds hold out.
+        As `scores`, of the paragraphs without a label that folds hold out; NaN without their texts.
     """
 
     scores: pd.DataFrame
@@ -98,7 +99,8 @@ def cross_validate(
 ) -> CrossValidated:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
-    Training texts and held-out texts share no context: see `Labelled.without_leakage`.
+    The scores are not calibrated. Rows are in the order of repeats and folds. Training texts and
+    held-out texts share no context: see `Labelled.without_leakage`.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ def cross_validate(
     seed
         Seed from which each fit gets a seed of its own.
     advance
-        Called with the number of fits done so far; does nothing by default.
+        Called with the number of fits done so far, in fractions, too, if `processes` is 1.
     processes
         Number of processes, each of which does one fit at a time; 1, the default, stays in this
         process. The results do not depend on it.
@@ -148,7 +150,7 @@ def cross_validate(
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
-    """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
+    """Fit the final model to all labelled paragraphs and the pool, with a seed of its own."""
     examples = Examples.make(data, slice(None), data.texts, data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
@@ -158,8 +160,8 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
     The model has seen none of the paragraphs' articles, so its scores show how well new articles
     are predicted, unless the author of the definitions had read these articles. Paragraphs are
-    scored without context, because their headings could have suggested the definitions. Parameters
-    as in `cross_validate`.
+    scored without context, because their headings could have suggested the definitions. `fit` is
+    called with no examples and with `seed`.
 
     Returns
     -------
@@ -175,13 +177,13 @@ def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 
     Folds leave out paragraphs whose topic occurs in one group only, because a model fitted without
     this group has no example of the topic. Estimates of shares in a corpus need scores of all
-    labelled paragraphs: without these, rare topics would seem even rarer. Parameters as in
-    `cross_validate`.
+    labelled paragraphs: without these, rare topics would seem even rarer.
 
     Returns
     -------
-    Columns id and one of scores for each topic, also of the paragraphs without a label in articles
-    of no fold; no rows if all are in folds, a share was held out once, or no other group is left.
+    Columns id and one of scores for each topic, not calibrated; after the hand-labelled rows, those
+    of paragraphs without a label in articles of no fold. There are no rows if all hand labels are
+    in folds, if there are fewer than two folds, or if no other group is left.
     """
     is_folded = data.folds.groupby("id")["fold"].max() >= 0
     unfolded = np.flatnonzero(~is_folded[data.rows["id"]].to_numpy() & data.by_hand)
@@ -203,8 +205,9 @@ def _without_leakage(
 ) -> tuple[Examples, Texts]:
     """Training examples and held-out texts, without leakage from one to the other.
 
-    The examples contain neither near-duplicates of `others`, the paragraphs without a label that
-    the same fold holds out, nor pool paragraphs of their articles.
+    `train` and `test` are positions of rows. The examples contain neither near-duplicates of
+    `others`, the paragraphs without a label that the same fold holds out, nor pool paragraphs of
+    their articles.
     """
     duplicates = group_numbers(data.folds, list(data.rows["id"]), "duplicates")
     copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]

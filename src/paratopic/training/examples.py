@@ -108,8 +108,9 @@ class Examples:
     ) -> Examples:
         """Make training examples of a part of the rows, with their texts and those of a pool.
 
-        The reliability of weak sources is estimated from the hand labels of this part only. Rows
-        whose labels have no weight are left out.
+        `texts` are of the part, not of all rows. If a label of the part is weak, the reliability of
+        weak sources is estimated from the part's hand labels only, and their votes give the targets
+        of weak labels. Rows whose labels have no weight are left out.
         """
         data = data.select(part)
         articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
@@ -206,9 +207,9 @@ class Fitted(ABC):
         return find_audience(labelled, self.topics.descriptions, self.encoder)
 
     def save(self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()) -> Parity:
-        """Write a folder that `inference.model.load` opens, always the same bytes; return parity.
+        """Write a folder that `inference.model.load` opens, over an earlier one; return parity.
 
-        `languages` are the codes of the model's languages; none, the default, if unknown.
+        A model always gives the same bytes. `languages` are its languages' codes; none by default.
         """
         with atomic_write(folder) as draft:
             draft.mkdir()
@@ -217,7 +218,10 @@ class Fitted(ABC):
         return parity
 
     def write_fit(self, folder: Path, languages: Sequence[str]) -> Parity:
-        """Write a model's files except its manifest to `folder`; languages, result as in `save`."""
+        """Write the files of `save` but the manifest into an empty folder; return parity.
+
+        In its place, `ABOUT` has the kind, the languages, and the settings with the context.
+        """
         settings, parity = self.write(folder)
         settings["context"] = asdict(self.context)
         about = {"kind": self.KIND, "languages": list(languages), "settings": settings}
@@ -235,16 +239,16 @@ Fit = Callable[[Examples, int, Advance], Fitted]
 def evidence(examples: Examples, described: bool) -> Array:
     """Weigh each example against the topics' descriptions, if topics are described.
 
-    Paragraphs of one article repeat each other, so the weight of a label is divided by
-    1 + (m - 1) / g for m labels in its article and g articles. It is multiplied by g / (g + 3), so
+    Paragraphs of one article repeat each other, so `Examples.sample_weight` is divided by
+    1 + (m - 1) / g for m labels in the article and g articles. It is multiplied by g / (g + 3), so
     that the descriptions count as three articles. In g, an article counts with the largest weight
     of its labels.
 
     Returns
     -------
-    (n,) weights of the examples, each 0 to 1. With descriptions, all paragraphs of a single article
+    (n,) weights of the examples, each 0 to 1. If `described`, all paragraphs of a single article
     together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
-    Without descriptions, they are `Examples.sample_weight`, which is below 1 for weak labels.
+    Otherwise they are `Examples.sample_weight`, which is below 1 for weak labels.
     """
     article, weight = examples.articles, examples.sample_weight
     if not described:
@@ -263,7 +267,7 @@ def share_of_labels(examples: Examples, described: bool) -> float:
 def topics_are_rare(targets: Targets, topics: Topics) -> bool:
     """Whether half of the labels by hand, (n, k), or more are none of the topics, in mode single.
 
-    The tuning of the encoder and the pool depend on this: see `transformer` and `crossval`.
+    It is False in mode multi or without labels. The encoder's tuning and the pool depend on it.
     """
     n_none = int((~mode_of(topics.mode).informative(targets)).sum())
     return n_none >= EVIDENCE.rare_share * max(len(targets), 1)
@@ -280,7 +284,7 @@ def description_weights(examples: Examples, n_outcomes: int) -> Array:
 
     Returns
     -------
-    (n_outcomes,) factors.
+    (n_outcomes,) factors, of the k topics and, if `n_outcomes` is k + 1, of none of them.
     """
     if not examples.targets.any():
         return np.ones(n_outcomes)
@@ -306,7 +310,7 @@ Embed = Callable[[Sequence[str]], Features]
 def choose_context(
     examples: Examples, topics: Topics, seed: int, score: Score, embed: Embed
 ) -> ContextWeights:
-    """Choose the context weights by the log loss of held-out articles.
+    """Choose the context weights by the log loss of held-out articles, after calibration.
 
     Neighbours get no weight if texts are no more similar to their own neighbours than to those of
     other texts, by their features from `embed`. `score(weights, train, test)` returns probabilities
@@ -314,8 +318,9 @@ def choose_context(
 
     Returns
     -------
-    `CONTEXT.prior`, or one of `CONTEXT.others` if enough articles show that it is better, by more
-    than `CONTEXT.errors` standard errors. Parts that no example has weigh 0, unless there is none.
+    `CONTEXT.prior`, or one of `CONTEXT.others` whose loss is lower by more than `CONTEXT.errors`
+    standard errors. A choice needs `CONTEXT.least_articles` articles, and as many labels of one
+    topic. Parts that no example has weigh 0. Without examples, `CONTEXT.prior` is unchanged.
     """
     if not len(examples.texts):
         return CONTEXT.prior
@@ -355,8 +360,9 @@ def _masked(weights: ContextWeights, is_read: Mapping[str, bool]) -> ContextWeig
 def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
     """Whether texts are more similar to their own neighbours than to those of other texts.
 
-    The neighbour of a text is the text after it or, without one, that before it. The result is true
-    for a single text with a neighbour, and false without any neighbours.
+    The neighbour of a text is the text after it or, without one, that before it. At most
+    `CONTEXT.most_compared` are compared (`are_closer_to_own`). The result is True for a single text
+    with a neighbour, and False without any neighbours.
     """
     before, after = texts.at("before")[:, 0], texts.at("after")[:, 0]
     near = np.where(after == NO_TEXT, before, after)
@@ -374,7 +380,7 @@ def _are_coherent(texts: Texts, seed: int, embed: Embed) -> bool:
 def are_closer_to_own(similarity: Array, own: Targets, errors: float) -> bool:
     """Whether rows are closer to their own column than to the others, by `errors` standard errors.
 
-    Both arrays are (n, m), and each row of `own` has one true value.
+    Both arrays are (n, m), n and m at least 2, and each row of `own` has one true value.
     """
     own_similarity = similarity[own]
     others = (similarity.sum(axis=1) - own_similarity) / (similarity.shape[1] - 1)

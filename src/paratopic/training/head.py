@@ -101,12 +101,16 @@ class Described(NamedTuple):
         return HEAD.centred_margin if self.is_centred else HEAD.margin
 
     def prior(self, k: int, regression: Regression, weights: Array | None = None) -> Array:
-        """Prior coefficients of the head of k topics, (`Mode.n_logits`, d + 1).
+        """Prior coefficients of k topics for features from `widen`, (`Mode.n_logits`, d + 1).
+
+        A topic's row has the features of its description, times `HEAD.prior_scale` and, in mode
+        multi, minus the mean row. The last column, which `widen` adds, is above 0 only in the row
+        of none of the topics. There are no intercepts. Without descriptions, all numbers are 0.
 
         Parameters
         ----------
         weights
-            (`Mode.n_logits`,) weight of the descriptions for each outcome; 1 by default.
+            (`Mode.n_logits`,) factors of the rows, which apply first; 1 by default.
         """
         prior = np.zeros((regression.n_logits(k), self.features.shape[1] + 1))
         if len(self.features):
@@ -115,9 +119,10 @@ class Described(NamedTuple):
         return regression.without_common(prior if weights is None else weights[:, None] * prior)
 
     def widen(self, features: Features) -> Features:
-        """Add a column to features (n, d): the prior logit of none of the topics.
+        """Add a last column to features (n, d), which may be sparse and then stay so.
 
-        It is in units of `HEAD.prior_scale`, and 0 without subjects.
+        The column is the `nearness` to the subjects plus `margin`, and 0 without subjects. Times
+        `HEAD.prior_scale`, it is the prior logit of none of the topics.
         """
         column = np.zeros((features.shape[0], 1))
         if len(self.subjects):
@@ -144,8 +149,8 @@ def are_outside_codebook(subjects: Array, descriptions: Array) -> Targets:
 
     Returns
     -------
-    (m,) truth values. A codebook with the topic "Sport: teams and matches" covers the subject of
-    sport, which otherwise would keep all texts from this topic.
+    (m,) True for a subject outside. A codebook with the topic "Sport: teams and matches" covers the
+    subject of sport, which otherwise would keep all texts from this topic.
     """
     similarity = subjects @ subjects.T
     np.fill_diagonal(similarity, -np.inf)
@@ -185,18 +190,16 @@ def training_data(
     The truth of a weak label is a probability: Bayes' rule combines the votes of weak sources with
     the prediction of a head that is fitted to the labels by hand only. So a wrong vote on a clear
     text has little effect, and unreliable sources do no harm. This is one step of the algorithm of
-    Raykar et al. 2010, "Learning from crowds", which estimates a model and the reliability of
-    annotators together; further steps improve nothing.
+    Raykar et al. 2010, "Learning from crowds"; further steps improve nothing.
 
-    The total weight falls with the share of weak labels, which keeps the head closer to the prior,
-    so that it fits fewer of their errors.
+    The total weight falls with the share of weak labels, so that a head fits fewer of their errors.
 
     Parameters
     ----------
     features, evidence
-        As for `hand_label_data`, of the examples.
+        (n, d) features of the examples, from `Described.widen`, and (n,) weights of the examples.
     strength, prior
-        As for `fit_head`, of the head that is fitted to the labels by hand.
+        Those of the head that is fitted to labels by hand (`fit_head`); unused if none is weak.
     """
     data, soft = hand_label_data(features, examples.targets, evidence, regression), examples.soft
     if soft is None:
@@ -233,8 +236,8 @@ def add_pseudo_labels(
     Returns
     -------
     The training data and then the texts of the pool. These together weigh as much as the labels in
-    each regression, but each of them no more than a label does on average. Topics are not balanced
-    among them, so that they contain which topics are frequent.
+    each regression (so 0 without labels), but each of them no more than a label does on average.
+    Topics are not balanced among them, so that they contain which topics are frequent.
     """
     truth, weights = regression.pseudo_labels(predicted, data.truth)
     n_labels = (data.weights > 0).sum(axis=0)
@@ -253,16 +256,14 @@ def fit_head(data: TrainingData, regression: Regression, strength: float, prior:
     regression
         Kind of logistic regression: softmax of all outcomes, or one for each topic.
     strength
-        Variance of the coefficients around the prior, as for `fit_logistic`.
+        Variance of the coefficients around the prior: scikit-learn's C.
     prior
         (`Mode.n_logits`, d) coefficients before any label is seen, from `Described.prior`.
 
     Returns
     -------
-    coef
-        (`Mode.n_logits`, d) coefficients.
-    intercept
-        (`Mode.n_logits`,) intercepts.
+    (`Mode.n_logits`, d) coefficients and (`Mode.n_logits`,) intercepts. For an outcome without a
+    prior, the intercept is -inf if no text has it, and in mode multi inf if all texts have it.
     """
     return next(fit_heads(data, regression, [strength], prior))
 
@@ -270,14 +271,10 @@ def fit_head(data: TrainingData, regression: Regression, strength: float, prior:
 def fit_heads(
     data: TrainingData, regression: Regression, strengths: Iterable[float], prior: Array
 ) -> Iterator[Linear]:
-    """Fit a head for each of several strengths; each search starts from the head before.
+    """Fit a head for each of several strengths in turn; each search starts from the head before.
 
-    Parameters
-    ----------
-    data, regression, prior
-        As for `fit_head`, which describes the heads too.
-    strengths
-        Strength of the regressions, for each head.
+    The heads and the other parameters are as for `fit_head`. With fewer rows than features, and
+    than `WIDE`, the search is in the space that the rows span, which has the same solutions.
     """
     features = data.features
     shared = np.asarray(features @ prior.T)
@@ -318,7 +315,8 @@ class SingleRegression(Single):
     def pseudo_labels(self, predicted: Array, labels: Array) -> tuple[Array, Array]:
         """Probabilities (m, `Mode.n_logits`) and weights (m, r) of pseudo-labels.
 
-        If none of the labels (n, `Mode.n_logits`) is none of the topics, no pseudo-label is either.
+        They are `predicted` and 1. If none of the labels (n, `Mode.n_logits`) is none of the
+        topics, no pseudo-label is either, and the weight is the predicted probability of a topic.
         """
         if labels[:, -1].any():
             return predicted, np.ones((len(predicted), 1))
@@ -338,7 +336,7 @@ class SingleRegression(Single):
         """Fit the head; parameters as in `fit_logistic`.
 
         If no label is none of the topics, this outcome keeps its prior: otherwise each label would
-        be evidence that all texts have a topic.
+        be evidence that all texts have a topic. Without a prior, its probability is then 0.
         """
         if data.truth[:, -1].any():
             return fit_logistic(data, strength, prior, init)
@@ -370,7 +368,7 @@ class MultiRegression(Multi):
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
     def fit(self, data: TrainingData, prior: Array, strength: float, init: Linear | None) -> Linear:
-        """Fit a head: each topic by `fit_binary`; parameters as in `fit_logistic`."""
+        """Fit a head: each topic by `fit_binary`, with its row of `prior` and its own weights."""
         features, truth, weights = data
         fits = []
         for topic in range(truth.shape[1]):
@@ -389,9 +387,9 @@ def regression_of(topics: Topics) -> Regression:
 
 
 def _row_space(features: Features) -> tuple[Array, Array]:
-    """Coordinates of the rows in the space that they span, (n, r), and its basis.
+    """Coordinates of the rows in the space that they span, (n, r), and its basis, (n, r).
 
-    The basis (n, r) holds the combinations of the rows that are of unit length and orthogonal.
+    A column of the basis has the factors by which the rows sum to one of r orthonormal vectors.
     """
     products = features @ features.T
     gram = products.toarray() if sparse.issparse(products) else np.asarray(products)
@@ -404,13 +402,9 @@ def _row_space(features: Features) -> tuple[Array, Array]:
 def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
     """Rounds of pseudo-labels: 2 if each topic's labels weigh `HEAD.least_topic_weight`, else 1.
 
-    Parameters
-    ----------
-    weights, targets
-        (n,) weights of the labelled texts (`examples.evidence`), and (n, k) their topics.
-    described
-        Whether topics have descriptions. Without them, a topic without a label is not predicted,
-        and does not count.
+    `weights`, (n,), are those of the labelled texts (`examples.evidence`), and `targets`, (n, k),
+    their topics. Unless topics are `described`, a topic without a label is not predicted, and does
+    not count.
     """
     topic_weights = (weights @ targets)[described | targets.any(axis=0)]
     return 2 if (topic_weights >= HEAD.least_topic_weight).all() else 1
@@ -420,7 +414,8 @@ def smooth_predictions(embeddings: Array, probabilities: Scores, regression: Reg
     """Mix each text's probabilities with the mean of its nearest texts', and sharpen the result.
 
     Embeddings, (m, d), have unit length; probabilities are (m, `Mode.n_logits`). Nearest are the
-    `HEAD.n_neighbours` by cosine. `regression.sharpen` raises the mix to a power and rescales it.
+    `HEAD.n_neighbours` other texts by cosine. `regression.sharpen` raises the mix to a power and
+    rescales it. The probabilities of a single text are returned as they are.
     """
     n_neighbours = min(HEAD.n_neighbours, len(embeddings) - 1)
     if n_neighbours < 1:

@@ -60,7 +60,7 @@ def fit_logistic(
     Parameters
     ----------
     data
-        Training data with one column of weights.
+        Training data with one column of weights; each row of truth sums to 1.
     strength
         Variance of the coefficients around the prior; scikit-learn's C.
     prior
@@ -72,10 +72,7 @@ def fit_logistic(
 
     Returns
     -------
-    coef
-        (k, d) coefficients.
-    intercept
-        (k,) intercepts; -inf for an unknown topic.
+    (k, d) coefficients, and (k,) intercepts; -inf for an unknown topic.
     """
     features, truth, weights = data
     labelled, described = truth.any(axis=0), prior.any(axis=1)
@@ -110,11 +107,8 @@ def fit_binary(
 
     Returns
     -------
-    coef
-        (d,) coefficients.
-    intercept
-        Intercept. Without a prior, it is inf if all examples have the property, and -inf if none
-        has it.
+    (d,) coefficients, and the intercept. Without a prior, it is -inf if no example has the property
+    or there are no examples, inf if all have it, and the coefficients are then 0.
     """
     features, truth, _ = data
     if not prior.any() and ((truth == 1).all() or not truth.any()):
@@ -145,12 +139,8 @@ class _LogLoss:
     by column: then both products read the many coefficients in order, and only access to the few
     rows is random, which fit into the processor's cache.
 
-    Parameters
-    ----------
-    fixed
-        (n, k) logits that are added to those of the coefficients.
-    others
-        Log of the sum of exponentials of other logits, which are constant, (n,) or one for all.
+    `fixed` are (n, k) logits that are added to those of the coefficients. `others` is the log of
+    the sum of exponentials of other logits, which are constant, (n,) or one for all.
     """
 
     def __init__(

@@ -23,14 +23,10 @@ LEAST_TEXTS = 8
 
 
 def centre(encoder: SentenceTransformer, embeddings: Array, languages: Sequence[str]) -> None:
-    """Append modules to an encoder that centre its embeddings.
+    """Append modules to an encoder that centre its embeddings, which then are not of unit length.
 
-    Parameters
-    ----------
-    embeddings
-        (n, d) embeddings of some texts, of unit length.
-    languages
-        The texts' languages; "" for one without.
+    `embeddings` are those of n >= 1 texts, (n, d), of unit length. `languages` are the codes of the
+    texts' languages, "" for a text without one.
     """
     weight, bias = centring(embeddings, languages)
     dense = Dense(
@@ -45,10 +41,10 @@ def centre(encoder: SentenceTransformer, embeddings: Array, languages: Sequence[
 
 
 def centring(embeddings: Array, languages: Sequence[str]) -> tuple[Array, Array]:
-    """Matrix (d, d) and offset (d,) that centre embeddings; parameters as of `centre`.
+    """Matrix (d, d) and offset (d,) for embeddings (n, d): matrix @ embedding + offset is centred.
 
-    They remove the mean of the means of languages with `LEAST_TEXTS` texts or more, and directions
-    in which these means differ. Without such a language, they remove the mean of all texts.
+    They remove the mean of the means of languages (not "") with `LEAST_TEXTS` texts or more, and
+    directions in which these means differ. Without such a language, they remove the mean of all.
     """
     codes, number = np.unique(np.array(languages), return_inverse=True)
     frequent = [n for n, code in enumerate(codes) if code and (number == n).sum() >= LEAST_TEXTS]

@@ -51,14 +51,9 @@ HUB_TIMEOUT = 10.0
 
 
 def pick_device(name: str) -> torch.device:
-    """Pick the device for the value of `transformer.device`.
+    """Pick the device for the value of `transformer.device`; UserError if it is not available.
 
     ``"auto"`` takes the first of ``"cuda"``, ``"mps"`` and ``"cpu"`` that is available.
-
-    Raises
-    ------
-    UserError
-        The device is not available on this machine.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     names = [*filter(available.get, available), "cpu"]
@@ -74,12 +69,10 @@ def pick_device(name: str) -> torch.device:
 
 @functools.cache
 def resolve_encoder(name: str) -> str:
-    """Return the folder of an encoder that a package contains, or else its name.
+    """Return the folder of an encoder in `PACKAGES`; any other name comes back unchecked.
 
-    Raises
-    ------
-    UserError
-        The package is not installed, or its files differ from the measured version.
+    `MULTILINGUAL` is written to Hugging Face's cache (`encoder_folder`). A UserError is raised if
+    the package is not installed, or its files differ from the measured version.
     """
     if name not in PACKAGES or Path(name).is_dir():
         return name
@@ -101,7 +94,7 @@ def resolve_encoder(name: str) -> str:
 
 
 def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
-    """Refuse windows of more tokens than the encoder has positions for, with a UserError."""
+    """Raise a UserError if `max_tokens` or `train_tokens` is more than the encoder's positions."""
     embeddings = getattr(encoder.transformers_model, "embeddings", None)
     positions = getattr(embeddings, "position_embeddings", None)
     if positions is None:  # relative positions have no end
@@ -117,9 +110,11 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
 
 
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
-    """Load an encoder: a sentence-transformers model, or any other encoder with mean pooling.
+    """Load an encoder by its name in `PACKAGES`, its folder, or its id on the model hub.
 
-    Its weights become 32-bit floats, and its tokenizer adds its prefix, if any, to each window.
+    A model that is not of sentence-transformers gets mean pooling. Weights become 32-bit floats,
+    and the tokenizer adds the encoder's prefix, if any, to each window. If the hub does not answer,
+    an encoder in the hub's local cache is loaded.
 
     Raises
     ------
@@ -175,7 +170,11 @@ def _check_tokenizer(encoder: SentenceTransformer, name: str) -> None:
 
 
 def _prefix(encoder: SentenceTransformer, name: str) -> str:
-    """Prefix that an encoder expects before texts, by its prompts or else its name; "" for none."""
+    """Prefix that an encoder expects before texts; "" for none.
+
+    It is the prompt "classification" or else the default one. Without prompts, it is "query: " if
+    the name contains "e5-".
+    """
     prompts: dict[str, str] = {title.lower(): text for title, text in encoder.prompts.items()}
     if any(prompts.values()):
         default = encoder.default_prompt_name or ""
@@ -199,7 +198,10 @@ def prepend_to_windows(tokenizer: Tokenizer, prefix: str) -> None:
 
 
 def _check_export(encoder: SentenceTransformer, name: str) -> None:
-    """Raise a UserError if an encoder not in `EXPORTED` has an export with other embeddings."""
+    """Check the export of an encoder whose architecture is not in `EXPORTED`, and add it there.
+
+    A UserError is raised if the export fails, or has other embeddings (`LARGEST_GAP`).
+    """
     assert encoder.transformers_model is not None
     architecture = encoder.transformers_model.config.model_type
     if architecture in EXPORTED:

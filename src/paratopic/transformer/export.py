@@ -34,7 +34,7 @@ class EmbeddingNetwork(nn.Module):
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        """Embeddings of unit length, (n, d), from token ids, (n, length)."""
+        """Embeddings of unit length, (n, d), from token ids, (n, length), without any padding."""
         model = self.encoder.transformers_model
         assert model is not None
         inputs = {"input_ids": input_ids}
@@ -50,7 +50,10 @@ class EmbeddingNetwork(nn.Module):
 
 
 def export(network: EmbeddingNetwork, path: Path) -> None:
-    """Write a network on the CPU as one ONNX model, for any number of windows of any length."""
+    """Write a network, which must be on the CPU, as one ONNX file.
+
+    Its input is input_ids, (n, length) of any size, without padding; its output is `EMBEDDINGS`.
+    """
     encoder = network.encoder.transformers_model
     assert encoder is not None
     implementation = encoder.config._attn_implementation
@@ -91,10 +94,10 @@ def _attention(
     scaling: float,
     **others: object,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention without a mask, as ONNX's operator for heads that are concatenated.
+    """Attention: in an export without a mask, ONNX's operator for heads that are concatenated.
 
     The exporter would transpose the heads first, which takes a third of the time of the rest.
-    Query, key and value are (n, heads, length, d), the result (n, length, heads, d).
+    Query, key and value are (n, heads, length, d), the result (n, length, heads, d), and None.
     """
     has_mask = attention_mask is not None or others.get("position_bias") is not None
     if has_mask or not torch.onnx.is_in_onnx_export():
@@ -114,7 +117,7 @@ def _attention(
 
 
 def _mask(*sizes: object, **others: object) -> Tensor | None:
-    """Make a mask, or None if every token attends to every other; tracing would make ones of it."""
+    """Make the mask of `sdpa_mask`, or None if every token attends to every other."""
     unpadded = others.get("attention_mask") is None and others.get("local_size") is None
     if unpadded and others.get("allow_is_bidirectional_skip", False):
         return None

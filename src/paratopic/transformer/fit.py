@@ -103,23 +103,20 @@ class FittedTransformer(Fitted):
     def write(self, folder: Path) -> tuple[dict[str, object], Parity]:
         """Write the ONNX model, tokenizer and head, and a copy of the encoder unless it is large.
 
-        The setting is ``max_tokens``. Metrics of parity are:
+        The setting is ``max_tokens``. Metrics of parity, on windows of the fit, are:
 
         similarity
             Mean cosine between the embeddings of the encoder in full precision and in 8 bits.
         int8_used
             Whether the ONNX model has 8 bits, 0 or 1.
         gap
-            Difference of the ONNX model's probabilities from those of the network: the mean
-            difference in 8 bits, else the largest.
+            Difference of the ONNX model's probabilities of outcomes from those of the network: the
+            mean difference in 8 bits, else the largest.
         full_gap, full_same
             Largest difference of the network's probabilities from those in full precision with the
-            same head, and share of windows with the same topic.
+            same head, and share of windows with the same most probable outcome.
 
-        Raises
-        ------
-        RuntimeError
-            The ONNX model's probabilities differ from those of the network.
+        A RuntimeError is raised if the gap is over `INT8_GAP` in 8 bits, else `FULL_GAP`.
         """
         truncation = self._tokenizer.truncation
         assert truncation is not None
@@ -158,16 +155,16 @@ def fit(
     Parameters
     ----------
     examples
-        Training examples. A step of the tuning reads one window of each text in its batch, drawn
-        at random. The head is fitted to all windows of a text, which share its weight. Only the
-        head and the centre of embeddings depend on the pool.
+        Training examples. A step of the tuning reads one window of each text in its batch. The head
+        is fitted to all windows of a text, which share its weight. Only the head, the centre of
+        embeddings and the ranges of the 8-bit encoder depend on the pool.
     advance
         Called with the share of the work done, 0 to 1; does nothing by default.
 
     Raises
     ------
     UserError
-        The encoder cannot be loaded or exported, or the device is not available.
+        The device is missing, or the encoder cannot be loaded or exported, or reads too few tokens.
     """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -214,7 +211,7 @@ def _centre(
 def _choose_context(
     head_fit: _HeadFit, examples: Examples, embedder: Embedder, seed: int
 ) -> ContextWeights:
-    """Choose the context weights with the untuned encoder.
+    """Choose the context weights by heads on the untuned encoder of `embedder`, without the pool.
 
     A tuned encoder is overconfident on the texts that it was tuned on.
     """
@@ -248,8 +245,8 @@ def _informative_names(
 ) -> tuple[str, ...]:
     """The topics' names, if topics are rare and the names are informative; otherwise ().
 
-    Labelled texts have to be closer to the name of their own topic than to the other names, by more
-    than `TUNING.name_errors` standard errors. Numbers such as "19" are not informative.
+    Labelled texts, two or more, have to be closer to the name of their own topic than to others, by
+    over `TUNING.name_errors` standard errors. Numbers such as "19" are not informative.
     """
     are_words = all(any(map(str.isalpha, name)) for name in topics.names)
     if not are_words or not topics_are_rare(examples.by_hand, topics):
@@ -281,7 +278,7 @@ def _other_subjects(
 
 
 def _load_network(params: Transformer, topics: Topics) -> Network:
-    """The untuned encoder, with a head that is not fitted yet."""
+    """Load the untuned encoder, with a random head, on the device; errors as for `fit`."""
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
     check_lengths(encoder, params)
@@ -295,7 +292,10 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
 def _range_windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
-    """First windows of `RANGE_TEXTS` texts, of the descriptions and, last, of random words."""
+    """First windows of `RANGE_TEXTS` texts, of the descriptions and, last, of random words.
+
+    The texts are evenly spaced in the list of all examples and then the pool.
+    """
     texts = [*examples.texts.plain, *examples.unlabelled]
     spaced = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
     chosen = [texts[number] for number in spaced]
@@ -332,16 +332,9 @@ def _quantise_if_close(
 class _HeadFit:
     """Settings of the fit of a network's head.
 
-    Parameters
-    ----------
-    descriptions
-        Descriptions of the topics, or their names; empty for none.
-    subjects
-        Subjects that no topic covers; empty without descriptions.
-    is_centred
-        Whether the encoder is centred.
-    short
-        Tokenizer for the pool, of whose texts only the beginnings are read.
+    `descriptions` are those of the topics, or their names; empty for none. `subjects` are those
+    that no topic covers; empty without descriptions. `is_centred` is whether the encoder is
+    centred, and `short` the tokenizer for the pool, of whose texts only the beginnings are read.
     """
 
     topics: Topics
@@ -361,7 +354,7 @@ class _HeadFit:
         """Fit the head to embeddings of all windows of the examples with their context.
 
         With a pool, it is fitted again to labels and pseudo-labels, `n_rounds` times. `context` are
-        context weights, and `description_weights` are as in `Described.prior`.
+        context weights; `description_weights` multiply rows of the prior (`Described.prior`).
         """
         topics, regression = self.topics, regression_of(self.topics)
         strength, is_described = regression.strength, bool(topics.descriptions)

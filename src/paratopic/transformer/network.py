@@ -51,7 +51,7 @@ class Network(nn.Module):
         self.subjects: Tensor = nn.Buffer(torch.zeros_like(head.weight[:0]))
 
     def set_head(self, head: LinearHead) -> None:
-        """Copy the weights of a fitted head into the network."""
+        """Copy the weights of a fitted head; infinite intercepts become ±`CERTAIN_LOGIT`."""
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(head.coef))
             intercept = np.clip(head.intercept, -CERTAIN_LOGIT, CERTAIN_LOGIT)
@@ -99,7 +99,7 @@ class Encoded(NamedTuple):
 
 
 def embed_windows(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> Tensor:
-    """Embed windows, (n windows, d), without gradients."""
+    """Embed windows without gradients, (n windows, d), of unit length, on the encoder's device."""
     with torch.no_grad():
         return join_chunks(encoder, encode(encoder, windows), len(windows))
 
@@ -107,8 +107,9 @@ def embed_windows(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]
 def encode(encoder: SentenceTransformer, windows: Sequence[Sequence[int]]) -> list[Encoded]:
     """Embed windows in chunks, each of which has a graph of its own for gradients.
 
-    With gradients, CUDA computes in mixed precision. Only tuning needs gradients: scores and saved
-    models are computed in full precision, as predictions are.
+    The longest windows come first, and embeddings are of unit length. With gradients, CUDA computes
+    in mixed precision. Only tuning needs gradients: scores and saved models are computed in full
+    precision, as predictions are.
     """
     device, with_gradients = encoder.device, torch.is_grad_enabled()
 
@@ -142,7 +143,7 @@ def join_chunks(encoder: SentenceTransformer, encoded: Sequence[Encoded], n_wind
 
 
 def open_export(encoder: SentenceTransformer) -> OnnxModel:
-    """Export an encoder on the CPU as an ONNX model, and open that."""
+    """Export an encoder, which must be on the CPU, as an ONNX model, and open that."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "encoder.onnx"
         export(EmbeddingNetwork(encoder), path)
@@ -154,7 +155,8 @@ def backpropagate(
 ) -> None:
     """Set the gradients of `parameters` from `gradients` of all embeddings, (n windows, d).
 
-    Gradients of chunks are summed in their order. Parameters must have no gradients before.
+    Gradients of chunks are summed in their order. Parameters must have no gradients before, and
+    get none if embeddings do not depend on them.
     """
 
     def run(chunk: Encoded) -> tuple[Tensor | None, ...]:

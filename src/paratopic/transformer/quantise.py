@@ -62,12 +62,7 @@ _symbolic = torch.onnx.ops.symbolic
 class Quantiser(nn.Module):
     """Quantise activations to uint8 with a zero point, which is subtracted from the results.
 
-    Parameters
-    ----------
-    factor
-        (d,) factor of each column before rounding.
-    zero
-        The zero point: a scalar of type uint8.
+    `factor`, (d,), multiplies columns before rounding. `zero` is the zero point, a uint8 scalar.
     """
 
     def __init__(self, factor: Tensor, zero: Tensor) -> None:
@@ -77,7 +72,7 @@ class Quantiser(nn.Module):
         self._low = -int(zero)
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Round activations times `factor`, -zero to 255 - zero, as float; an export adds zero."""
+        """Round activations times `factor` to -zero to 255 - zero (floats); an export adds zero."""
         scaled = activations * self.factor
         if torch.onnx.is_in_onnx_export():
             return _symbolic(
@@ -105,7 +100,10 @@ class QuantisedLinear(nn.Module):
         self.bias, self.product = nn.Buffer(bias), nn.Buffer(weight * scale, persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Round activations by the quantiser, and multiply floats or, in an export, integers."""
+        """Outputs of the layer, as floats, from activations that the quantiser rounds.
+
+        The product is of floats or, in an export, of integers.
+        """
         rounded = self.quantiser(activations)
         if torch.onnx.is_in_onnx_export():
             one, zero = self.quantiser.one, self.quantiser.zero
@@ -138,7 +136,8 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     Its tables of embeddings have 8 bits, too. Weights have one scale for each output. Activations
     have one for each layer, the same for all batches, so that predictions do not depend on them.
     Before rounding, large columns of activations are scaled down, and the corresponding weights up
-    (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438). The texts that `run` encodes set the ranges.
+    (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438). `run` encodes texts with the copy, which set
+    the ranges. Layers that it does not reach, or after the pooling, stay in full precision.
     """
     # The copy shares weights in full precision, because two tables of many words take gigabytes.
     quantised = copy.deepcopy(encoder, {id(weight): weight for weight in encoder.parameters()})
@@ -176,7 +175,7 @@ def _record_inputs(
     """Run an encoder; return the inputs of its linear layers, and its embedding layers by name.
 
     Linear layers that read the same tensor share an `_Input`, with the range of each column. Layers
-    after the pooling are left out. After an error, discard the encoder.
+    after the pooling, or that `run` does not reach, are left out. After an error, discard it.
     """
     inputs: dict[str, _Input] = {}
     embeddings: dict[str, nn.Embedding] = {}

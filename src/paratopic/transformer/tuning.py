@@ -38,7 +38,8 @@ from paratopic.transformer.settings import TUNING, Transformer
 class _Batch(NamedTuple):
     """A window of each of n texts, their outcomes (n, r), and their weights in the loss, (n,).
 
-    `rarity` is the weight of having each outcome, relative to not having it, (r,).
+    `rarity` is the weight of having each outcome, relative to not having it, (r,). Only the loss in
+    mode multi depends on it; that of pairs ignores the other weights, too.
     """
 
     windows: list[list[int]]
@@ -90,8 +91,8 @@ def plan_tuning(
 
     The tuned weights have as large a share in the mix as labels have in the evidence on the topics
     (`examples.share_of_labels`), but at least `TUNING.least_share`. Examples have no larger share
-    of a batch. The share is smaller if topics are rare and labels few, or if the head reads
-    neighbours in mode multi or with few labels.
+    of a batch. Further limits of the share apply if the loss is of pairs and topics are rare, or if
+    the head reads neighbours (`_most_share_in_context`).
 
     Parameters
     ----------
@@ -117,7 +118,11 @@ def plan_tuning(
 
 
 def _choose_loss(examples: Examples, topics: Topics) -> Loss:
-    """`_topic_loss` in mode multi; else `_pair_loss` with few hand labels, or `_outcome_loss`."""
+    """`_topic_loss` in mode multi; else `_pair_loss` with few hand labels, or `_outcome_loss`.
+
+    Few are less than `TUNING.labels_in_all`, and less than `TUNING.labels_per_outcome` times the
+    number of outcomes that occur.
+    """
     mode = mode_of(topics.mode)
     if not mode.exclusive:
         return _topic_loss
@@ -130,7 +135,8 @@ def _most_share_in_context(texts: Texts, loss: Loss) -> float:
     """Largest share of the tuned weights if the head reads the neighbours of n labelled texts.
 
     The encoder is tuned on texts that are neighbours of others, so that these seem more informative
-    than neighbours of other texts. The more of all neighbours are tuned on, the smaller the share.
+    than neighbours of other texts. For `_outcome_loss`, the share falls from 1 if no neighbour is
+    tuned on to `TUNING.most_share_in_context` if all are. For other losses, it is the latter.
     """
     if loss is not _outcome_loss:
         return TUNING.most_share_in_context
@@ -141,12 +147,13 @@ def _most_share_in_context(texts: Texts, loss: Loss) -> float:
 
 
 def _n_steps(targets: Targets, k: int, params: Transformer, paired: bool, in_context: bool) -> int:
-    """Number of steps for examples and clauses with outcomes (n, r); 0 if they are too few.
+    """Number of steps for examples and clauses with outcomes (n, r); the first k are topics.
 
-    If `paired`, texts with none of the k topics add no steps, and there are fewer `in_context`.
+    It is 0 if no topic has two texts, or if only one outcome occurs. If `paired`, texts without a
+    topic add no steps, and `in_context`, which otherwise has no effect, reduces the number.
     """
     outcome_counts = targets.sum(axis=0)
-    # Tuning needs two texts of one topic, and a text of another topic or of none.
+    # Tuning needs two texts of one topic, and one of another topic or, in mode single, of none.
     if outcome_counts[:k].max() < 2 or (outcome_counts > 0).sum() < 2:
         return 0
     n = int(targets[:, :k].any(axis=1).sum()) if paired else len(targets)
@@ -174,8 +181,8 @@ def tune(
     """Tune the network's encoder, and its head too if the plan trains it; both are changed.
 
     A head that is trained must have been fitted before. The `tokenizer` splits texts into windows
-    of `Plan.tokens`. The encoder ends with a mix of weights before and after (`Plan.share`). The
-    result has one row for each step: step (from 1) and loss.
+    of `Plan.tokens`. Context and pool are not read. The encoder ends with a mix of the weights
+    before and after (`Plan.share`). The result has one row for each step: step (from 1) and loss.
     """
     mode, (clauses, clause_topics) = mode_of(topics.mode), _clauses(topics)
     example_outcomes = mode.outcomes(examples.targets)
@@ -215,9 +222,10 @@ def tune(
 def balanced_batches(
     targets: Targets, n_steps: int, size: int, most: int, rng: np.random.Generator
 ) -> Iterator[Integers]:
-    """Draw batches that have about the same number of texts of each outcome.
+    """Draw batches, numbers of texts, that have about the same number of texts of each outcome.
 
-    The texts of an outcome get a new random order each time all of them were used.
+    The texts of an outcome get a new random order each time all of them were used, so that a batch
+    may have a text twice. A text without an outcome is drawn only if batches have all texts.
 
     Parameters
     ----------
@@ -247,7 +255,7 @@ def shuffled_batches(
 ) -> Iterator[Integers]:
     """Draw batches of texts in a random order, which is new each time all texts were used.
 
-    The last batch before that can be smaller. Parameters are as in `balanced_batches`.
+    The last batch before that can be smaller. `targets`, (n, r), only give the number of texts.
     """
     remaining = np.zeros(0, dtype=np.int64)
     for _ in range(n_steps):
@@ -263,7 +271,7 @@ def pair_loss(embeddings: Tensor, labels: Integers, none: int) -> Tensor:
     The cosine of two texts should be 1 if they have the same topic, else 0 (Reimers & Gurevych
     2019, arXiv:1908.10084). The mean over pairs with the same topic and the mean over the other
     pairs count the same, however many pairs there are of each. Two texts with none of the topics
-    are no pair: they have nothing in common.
+    are no pair: they have nothing in common. The loss is 0 without pairs.
 
     Parameters
     ----------
@@ -309,7 +317,8 @@ def _batches(
     """Batches of examples and of clauses, with a window of each; the windows of a text take turns.
 
     Texts and outcomes are those of the examples, of the clauses and of the topics' descriptions.
-    The descriptions are in every batch, so that their embeddings keep their meaning.
+    The descriptions are in every batch, so that their embeddings keep their meaning. Examples are
+    shuffled if the plan trains the head, otherwise balanced by outcome.
     """
     example_outcomes, clause_outcomes, _ = outcomes
     n, m = len(example_outcomes), len(example_outcomes) + len(clause_outcomes)
@@ -349,7 +358,7 @@ def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
 
 
 def _share_of_rate(step: int, n_steps: int) -> float:
-    """Share of the largest learning rate: it rises during the warm-up and then falls towards 0."""
+    """Share of the largest learning rate at a step from 0: it rises in the warm-up, then falls."""
     rising = max(1, int(TUNING.warmup * n_steps))
     return min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1))
 
