@@ -69,7 +69,9 @@ def test_inside_a_repository_and_without_git(
     git(tmp_path, "init", "--quiet")
     create(tmp_path / "inner", AB)
     assert not (tmp_path / "inner" / ".git").exists()
-    assert "Experiments start from a commit: git add dvc.yaml" in create(tmp_path / "other", AB)
+    message = create(tmp_path / "other", AB)
+    assert "Experiments start from a commit: git add dvc.yaml" in message
+    assert message.count(" seeds ") == 1
     assert git(tmp_path, "status", "--short").startswith("??")
 
     def fail(*_: object, **__: object) -> None:

@@ -60,6 +60,14 @@ def test_the_dummy_weighs_labels_that_were_drawn_by_group() -> None:
     data = Labelled(rows, TOPICS, folds.assign(duplicates=range(30)))
     assert data.weights is not None
     assert majority_scores(data)[TOPICS.score_columns[0]].max() < 0.1
+    # Chosen labels are measured, too, until a topic is among those drawn at random.
+    looked_for = replace(data, rows=rows.assign(draw=["paragraph"] * 20 + [""] * 10))
+    assert looked_for.weights is not None
+    without_topic = [()] * 20 + [("trade",)] * 10
+    assert (
+        replace(looked_for, rows=looked_for.rows.assign(topic=pd.Series(without_topic))).weights
+        is None
+    )
 
 
 @pytest.mark.parametrize("p", [0.04, 0.6])

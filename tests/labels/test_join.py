@@ -93,6 +93,12 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
         disputed, tie = messages
         assert disputed.startswith("1 disputed paragraph") and tie.startswith("1 tie")
         assert f"(prepare.ties: {rule})" in tie and "`paratopic review`" in tie
+        # A tie overrules the label of a table, too.
+        row = {"paragraph": second, "source": "t", "cell": "", "topics": ["security"], "draw": ""}
+        raw = pd.DataFrame([row]).assign(where="t, line 2")
+        votes, joined, _ = join_labels(frame, raw, CurrentVotes(labels, []), topics, rule)
+        assert votes["status"].iloc[-1] == "overruled"
+        assert joined.set_index("paragraph")["label"].get(second) == label
 
 
 def test_order_and_undecided_lines_change_no_row(frame: pd.DataFrame, topics: Topics) -> None:

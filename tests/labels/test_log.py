@@ -220,6 +220,9 @@ def test_a_paragraph_with_a_control_character_is_not_written(tmp_path: Path) -> 
     before = path.read_bytes()
     with pytest.raises(UserError, match=r"control character U\+0001"):
         append(path, Label("here", "a\x01:1", "trade", ""))
+    with pytest.raises(UserError, match=r"control character U\+0007"):
+        lines = [Label("here", "a:1", "trade", "", more=(("confidence", "1\x07"),))]
+        rewrite(path, ["confidence"], lines)
     assert path.read_bytes() == before and len(read_lines(path)) == 1
 
 

@@ -58,6 +58,7 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
             "  experiment: 2025-09-15",
             r"line 69 cannot be read: 2025-09-15 is a date; write a text in quotes",
         ),
+        (EXPERIMENT, '  experiment: "it\'s"', r"track.experiment: .*match"),
         (EXPERIMENT, r'  experiment: "\\uD800"', r"line 69 .*surrogates not allowed"),
         (EXPERIMENT, "  experiment: {[a]: 1}", r"line 69 .*not the name of a key"),
         (EPOCHS, "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),

@@ -43,6 +43,8 @@ def test_encodings_of_pages(tmp_path: Path) -> None:
         ("declared.htm", page.encode("cp1252")),
         ("undeclared.html", page.replace("charset=", "").encode("cp1252")),
         ("wrongly.html", page.replace("iso-8859-1", "ascii-7").encode()),
+        ("undefined.html", page.replace("iso-8859-1", "undefined").encode()),
+        ("impossible.html", page.replace("iso-8859-1", "utf-16").encode().ljust(5000)),
         ("marked.html", b"\xef\xbb\xbf" + page.encode()),
         ("other.html", page.replace("iso-8859-1", "utf-16").encode("utf-16")),
         ("russian.html", page.replace("iso-8859-1", "cp1251").replace("é", "е").encode("cp1251")),

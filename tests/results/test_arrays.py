@@ -238,6 +238,7 @@ BAD = one_hot(TRUTH)
         ({"probabilities": BAD.to_numpy(), "classes": CLASSES[:2]}, "'none' is not|the shape is"),
         ({"folds": GROUPS[:5]}, "folds: give each of 60 texts"),
         ({"folds": GROUPS - 1}, "folds: give each of 60 texts"),
+        ({"thresholds": {"other": [0.5, 0.5]}}, "thresholds: there is no model 'other', only mo"),
     ],
 )
 def test_invalid_arrays_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -251,6 +252,7 @@ def test_invalid_arrays_are_refused(changes: dict[str, Any], message: str) -> No
     [
         ({"labelled": [], "truth": []}, ValueError, "labelled: there is no text"),
         ({"labelled": [1, 1]}, ValueError, "one is there twice"),
+        ({"labelled": range(-30, 0)}, ValueError, "a number is negative"),
         ({"labelled": [1, 60]}, IndexError, "60 is out of bounds"),
         ({"truth": TRUTH[:3]}, ValueError, "truth: there are 3 labels for 30 texts"),
         ({"by": ["2025"]}, ValueError, "by, group: there are 1 values for 60 texts"),

@@ -302,3 +302,9 @@ def test_a_copy_has_its_predictions_and_its_files(topical: pd.DataFrame, tmp_pat
 def test_a_label_that_is_no_name_is_refused(labelled: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="'none' is not a topic name"):
         TopicClassifier("baseline").fit(labelled["text"], labelled["label"])
+
+
+def test_a_definition_of_no_column_is_refused() -> None:
+    model = TopicClassifier("baseline", definitions={0: "Trade.", 1: "Law.", 2: "Sport."})
+    with pytest.raises(ValueError, match="2 is no column of y; give it one of zeros"):
+        model.fit(["a b", "c d", "e f", "g h"], np.array([[1, 0], [0, 1], [1, 0], [0, 1]]))

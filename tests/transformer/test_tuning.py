@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from paratopic.inference.modes import Targets, one_hot
 from paratopic.inference.onnx_model import windowing
-from paratopic.project.texts import numbered
+from paratopic.project.passages import Passage
+from paratopic.project.texts import Text, numbered
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import network as networks
@@ -83,11 +84,16 @@ def untuned(encoder: str | Path, n_logits: int) -> tuple[Network, Tokenizer]:
     return Network(loaded, nn.Linear(32, n_logits)), windowing(tokens, 16)
 
 
-def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single") -> Plan:
+def planned(
+    targets: Targets,
+    in_context: bool = False,
+    mode: ModeName = "single",
+    texts: Sequence[Text] | None = None,
+) -> Plan:
     params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6)
     topics = Topics(mode, tuple(f"topic {n}" for n in range(targets.shape[1])))
     numbers = np.arange(len(targets))
-    labelled = Examples(numbered([""] * len(targets)), targets, numbers, numbers)
+    labelled = Examples(numbered(texts or [""] * len(targets)), targets, numbers, numbers)
     return plan_tuning(labelled, topics, params, in_context)
 
 
@@ -116,10 +122,14 @@ def test_many_labels_are_trained_on_with_the_head() -> None:
     assert [(plan.trains_head, plan.n_steps) for plan in several] == [(True, 12), (True, 96)]
 
 
-def test_neighbours_limit_the_share_of_the_tuned_weights() -> None:
-    """Unless labels are many in mode single."""
+@pytest.mark.parametrize(("n_labelled", "share"), [(0, 1.0), (20, 0.75), (60, 0.5)])
+def test_neighbours_limit_the_share_of_the_tuned_weights(n_labelled: int, share: float) -> None:
+    """If labels are many in mode single, only as far as the neighbours are labelled, too."""
     assert [plan.share for plan in planned_for([79, 80], in_context=True)] == [0.5, 1.0]
     assert [plan.share for plan in planned_for([80], in_context=True, mode="multi")] == [0.5]
+    befores = ["0"] * n_labelled + ["unlabelled"] * (80 - n_labelled)
+    texts = [Passage(str(n), before) for n, before in enumerate(befores)]
+    assert planned_for([80], in_context=True, texts=texts)[0].share == share
 
 
 def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_paired_with_them() -> None:

@@ -211,19 +211,9 @@ def _hint(status: int, host: str, model: str) -> str:
 def _parse(completion: ChatCompletion, read: int, key: str, lost_tokens: int) -> Reply:
     """Read the text, confidence and tokens of a reply; any field may be missing or of a wrong type.
 
-    Parameters
-    ----------
-    read
-        Tokens of the question, for a server that does not count them.
-    key
-        The server's key, which is removed if the reply repeats it; "" for none.
-    lost_tokens
-        Tokens of the question in tries whose replies were cut off, added to those that were read.
-
-    Raises
-    ------
-    BadReply
-        The reply is empty, invalid or a refusal.
+    `read` are the tokens of the question, for a server that does not count them. `lost_tokens` are
+    those of tries whose replies were cut off, and are added. The server's `key`, "" for none, is
+    removed from the text. A `BadReply` reports a reply that is empty, invalid or a refusal.
     """
     try:
         choice = completion.choices[0]

@@ -19,14 +19,7 @@ from paratopic.project.source_settings import CONTEXT_COLUMNS
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, passages_of, skipped_of
 from paratopic.reading.article_files import SUFFIXES, metadata_sheets, read_file
 from paratopic.reading.metadata import fields_of
-from paratopic.tables.sheets import (
-    LineFeeds,
-    csv_encoding,
-    csv_table,
-    inert_value,
-    pad_rows,
-    without_title,
-)
+from paratopic.tables.sheets import LineFeeds, csv_encoding, csv_table, inert_value, pad_rows
 from paratopic.tables.workbook import display_text, read_values
 
 if TYPE_CHECKING:
@@ -186,7 +179,7 @@ class Xlsx(Csv):
         such row. A `UserError` reports a header without `column` or with a column in `added`.
         """
         try:
-            (_, names), *rows = pad_rows(without_title(read_values(path), column), None)
+            (_, names), *rows = pad_rows(read_values(path), None, column)
         except UserError as error:
             yield Chunk(Cells([column], [[None]]), [None], [str(error)], 1.0)
             return

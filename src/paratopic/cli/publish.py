@@ -80,7 +80,7 @@ def _copy_model(folder: Path, kind: str, target: Path) -> None:
     """
     for name in prediction_files(kind):
         shutil.copyfile(folder / name, target / name)
-    card = Paths(folder.parents[1]).model_reports / folder.name / MODEL_CARD
+    card = Paths(folder.parent.parent).model_reports / folder.name / MODEL_CARD
     if card.exists():
         with checked_read("`dvc repro`", card):
             text = card.read_text(encoding="utf-8")

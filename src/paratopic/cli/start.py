@@ -156,7 +156,8 @@ def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     title, suffixes = folder.resolve().name, ", ".join(SUFFIXES)
     write_text(folder / README, readme.format(name=title, suffixes=suffixes, source=source.path))
     committed = [*map(str, new), str(LABELS.parent)]
-    if not Path(source.path).is_absolute():  # Git cannot add files outside of the repository.
+    # Git cannot add files outside of the repository.
+    if not Path(source.path).is_absolute() and source.path not in committed:
         committed.append(source.path)
     _trust_source(source, folder)
     subject = "This folder" if folder == Path() else folder

@@ -358,7 +358,9 @@ def _print_plan(project: Project, groups: Groups, drawn: Sequence[Suggestion]) -
     known = {*hand.rows["text"][is_random(hand.rows)]}
     new = {paragraph.text for paragraph in drawn}
     sizes = {
-        name: (len(texts & known), len(texts & new), len(texts)) for name, texts in groups.items()
+        name: (len(texts & known), len(texts & new), len(texts))
+        for name, texts in groups.items()
+        if texts  # a group may have only boilerplate
     }
     topics = {name: n / len(hand.rows) for name, n in hand.counts.items() if n and name != NO_TOPIC}
     largest = max(topics.items(), key=lambda topic: topic[1], default=None)

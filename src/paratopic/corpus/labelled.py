@@ -259,9 +259,10 @@ class Labelled:
         """(n,) part of the corpus that each paragraph stands for, relative to the others.
 
         It is None, for equal weights, unless `LEAST_DRAWN` paragraphs were drawn at random from all
-        of the corpus.
+        of the corpus, and one of them has a topic.
         """
-        if "draw" not in self.rows or is_random(self.rows).sum() < LEAST_DRAWN:
+        drawn = is_random(self.rows) if "draw" in self.rows else pd.Series(dtype=bool)
+        if drawn.sum() < LEAST_DRAWN or not self.targets[drawn].any():
             return None
         return self.rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
 

@@ -313,7 +313,7 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
     """Columns topic, recall and precision: the curve of each topic of `names`, recall from 1 to 0.
 
     `outcome` is from `outcomes.outcomes`; its first repeat counts, without weights. Topics that no
-    row with a weight has are left out; a ValueError is raised if none is left.
+    row with a weight has are left out.
     """
     from sklearn.metrics import precision_recall_curve
 

@@ -224,7 +224,7 @@ def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
     if min(np.diff(places), default=1) * MOST_TICKS >= span:
         return places, list(names)
     steps = MONTHS if re.fullmatch(r"\d{4}-\d{2}", names[0]) else STEPS
-    step = next(step for step in steps if step * MOST_TICKS >= span)
+    step = next((step for step in steps if step * MOST_TICKS >= span), span / MOST_TICKS)
     ticks = np.arange(-(-places[0] // step) * step, places[-1] + 1, step).tolist()
     return ticks, [value_at(tick, names[0]) for tick in ticks]
 

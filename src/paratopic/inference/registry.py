@@ -115,7 +115,7 @@ def store_errors(problem: str, advice: str = "") -> Iterator[None]:
     try:
         yield
     except tuple(errors) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise UserError(f"{problem}: {reason}{advice}") from None
 
 

@@ -393,15 +393,14 @@ def _csv(
     if is_whole:
         writer.writeheader()
     for line in lines:
-        own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
-        own |= {name: getattr(line, name) for name in OPTIONAL}
-        if max(map(len, own.values())) > MAX_CELL:
+        cells = {**dict(line.more), "paragraph": line.paragraph, "topics": line.cell}
+        cells |= {"text": line.text} | {name: getattr(line, name) for name in OPTIONAL}
+        if max(map(len, cells.values())) > MAX_CELL:
             raise UserError(f"{line.where}: a cell has more than {MAX_CELL} characters; shorten it")
-        if control := CONTROL.search("".join(own.values())):
+        if control := CONTROL.search("".join(cells.values())):
             raise UserError(
                 f"{line.where}: a cell has the control character U+{ord(control[0]):04X}, with "
                 "which the file could not be read again; remove it"
             )
-        cells = dict(line.more) | own
         writer.writerow({name: escape_formula(cell) for name, cell in cells.items()})
     return text.getvalue()

@@ -110,17 +110,17 @@ def join_labels(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """The tables of hand votes (`VOTES_SCHEMA`) and hand labels (`LABELS_SCHEMA`), and messages.
 
-    Votes of people, even retired ones, overrule those of tables on the same paragraph, unless they
-    are a tie that gives no label. Retired and overruled votes stay in the table of votes. Votes on
-    articles that no longer exist are left out, with a message. A `UserError` reports an unknown
-    topic, and other votes on paragraphs that no longer exist.
+    Votes of people, even retired ones and ties, overrule those of tables on the same paragraph.
+    Retired and overruled votes stay in the table of votes. Votes on articles that no longer exist
+    are left out, with a message. A `UserError` reports an unknown topic, and other votes on
+    paragraphs that no longer exist.
     """
     known = set(paragraphs["id"])
     votes = [vote for vote in current.votes if vote.paragraph in known]
     rows, label_of, reasons = _aggregated(votes, topics, ties)
     retired = [vote for vote in current.retired if vote.paragraph in known]
     rows += [_row(vote, "retired") for vote in retired]
-    overruled = {*label_of, *(vote.paragraph for vote in retired)}
+    overruled = {vote.paragraph for vote in [*votes, *retired]}
     table_rows = _table_rows(table_votes, overruled, topics)
     counting = (row for row in table_rows if row["status"] == "counts")
     label_of = {row["paragraph"]: row["given"] for row in counting} | label_of

@@ -85,7 +85,8 @@ def summarise(
     labelled_by = frame["label_source"].value_counts().sort_index().to_dict()
     messages = [*resolved.messages, *notes]
     if sample.drawn and not sample.frames:
-        messages.append(_sample_message(sample.drawn, labelled_by.get("hand")))
+        is_weighted = data.hand_labelled.weights is not None
+        messages.append(_sample_message(sample.drawn, labelled_by.get("hand"), is_weighted))
     messages += _copy_messages(data.hand_labelled.rows)
     messages += _topic_messages(frame, list(data.rows["text"]), counts, topics)
     annotators = agreement(resolved.annotator_votes, topics)
@@ -104,15 +105,20 @@ def summarise(
     return Prepared.model_validate(report)
 
 
-def _sample_message(n_drawn: int, n_hand: int | None) -> str:
+def _sample_message(n_drawn: int, n_hand: int | None, is_weighted: bool) -> str:
     """Say how many of `n_hand` labels were drawn at random, and if figures describe the corpus.
 
-    They do from `LEAST_DRAWN` on; with fewer, the message says that labels are not weighted.
+    They do if labels have weights (`Labelled.weights`); else the message says what is missing.
     """
     if n_drawn < LEAST_DRAWN:
         return (
             f"{plural(n_drawn, 'label was', 'labels were')} drawn at random; from {LEAST_DRAWN} "
             "on, labels are weighted by how they were drawn"
+        )
+    if not is_weighted:
+        return (
+            f"none of the {n_drawn:,} labels drawn at random has a topic, so figures are about the "
+            "labelled paragraphs, and labels are not weighted"
         )
     which = "the" if n_drawn == n_hand else f"{n_drawn:,} of the"
     return (

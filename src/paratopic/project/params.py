@@ -191,7 +191,7 @@ class Compare:
 class Track:
     """MLflow."""
 
-    experiment: str = "paratopic"
+    experiment: Annotated[str, Field(pattern=r"^[^'\"/:]+$")] = "paratopic"
     """The experiment that runs are logged to, and the name of the registered model."""
 
 

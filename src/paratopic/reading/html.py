@@ -194,10 +194,12 @@ def _decode_page(data: bytes, source: str) -> str:
     """Decode a page by the encoding that it declares, or by `decode` if it is missing or wrong."""
     declared = _CODEC.search(data[:4096])
     if declared and not data.startswith(codecs.BOM_UTF8):
-        with suppress(LookupError, UnicodeDecodeError):  # the declaration is wrong
+        with suppress(LookupError, UnicodeError):  # the declaration is wrong
             codec = codecs.lookup(declared[1].decode()).name
             # Browsers read these two as their superset cp1252, and authors mean that.
-            return data.decode("cp1252" if codec in ("ascii", "iso8859-1") else codec)
+            codec = "cp1252" if codec in ("ascii", "iso8859-1") else codec
+            if not codec.startswith(("utf-16", "utf-32")):  # else it could not be read as ASCII
+                return data.decode(codec)
     return decode(data, source)
 
 

@@ -106,6 +106,8 @@ def evaluate(
     frame = _paragraph_table(articles, numbers, labels, weights, "paragraph")
     rows = frame[["id"]].assign(group=group, duplicates=group)
     fold_table = pd.concat([rows.assign(repeat=r, fold=fold[r]) for r in range(len(fold))])
+    if unknown := sorted({*(thresholds or ())} - {*arrays}):
+        raise ValueError(f"thresholds: there is no model {unknown[0]!r}, only {', '.join(arrays)}")
     tables = {}
     for name, values in arrays.items():
         limits = (thresholds or {}).get(name)
@@ -173,9 +175,10 @@ def shares(
     """
     columns = _Columns.from_arrays(truth, probabilities, classes, none)
     size = np.shape(probabilities)[0]
-    numbers = np.arange(size)[[*labelled]]
-    if not len(numbers) or len({*numbers.tolist()}) < len(numbers):
-        raise ValueError("labelled: there is no text, or one is there twice")
+    chosen = [*labelled]
+    numbers = np.arange(size)[chosen]
+    if not len(numbers) or min(chosen) < 0 or len({*numbers.tolist()}) < len(numbers):
+        raise ValueError("labelled: there is no text, one is there twice, or a number is negative")
     draw = "paragraph" if articles is None else "article"
     articles = _values("articles", range(size) if articles is None else articles, size)
     weights = np.ones(len(numbers)) if weights is None else weights

@@ -234,7 +234,10 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         several = y.ndim == 2
         seen = list(range(y.shape[1])) if several else np.unique(y).tolist()
-        self.classes_ = np.unique([*seen, *(self.definitions or ())])
+        unseen = [label for label in self.definitions or () if label not in seen]
+        if several and unseen:
+            raise ValueError(f"definitions: {unseen[0]!r} is no column of y; give it one of zeros")
+        self.classes_ = np.unique([*seen, *unseen])
         labels: list[Label] = self.classes_.tolist()
         defined = dict.fromkeys(labels, "") if self.definitions is None else self.definitions
         self._topics = [label for label in defined if several or label != self.none]

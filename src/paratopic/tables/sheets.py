@@ -53,7 +53,7 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
     """
     if path.suffix.lower() == ".xlsx":
         rows = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
-        return _sheet(pad_rows(without_title(rows), ""), required)
+        return _sheet(pad_rows(rows, ""), required)
     return read_csv(read_decoded(path), path, required, "row")
 
 
@@ -141,8 +141,9 @@ def without_title(rows: list[Any], column: str | None = None) -> list[Any]:
     return rows[header:] if is_title and n_wide > WIDE_SHARE * len(sizes[header:]) else rows
 
 
-def pad_rows(rows: list[Any], empty: str | None) -> list[Any]:
-    """Give each row an empty cell in the columns of the header, the first row, that it lacks."""
+def pad_rows(rows: list[Any], empty: str | None, column: str | None = None) -> list[Any]:
+    """Rows `without_title`, with `empty` in the columns of the header that a row does not reach."""
+    rows = without_title(rows, column)
     width = len(rows[0][1])
     return [(place, [*cells, *[empty] * (width - len(cells))]) for place, cells in rows]
 

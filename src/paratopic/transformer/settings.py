@@ -80,7 +80,7 @@ class Tuning:
     of one article (`Evidence.description_articles`)."""
     most_share_in_context: float = 0.5
     """Largest share if the head reads neighbours (`context`). If the loss is cross-entropy of
-    outcomes, it is that large only if all neighbours are labelled, and 1 if none is."""
+    outcomes, the share of the neighbours without a label, if it is larger."""
     fewer_steps_in_context: int = 3
     """Divisor of the number of steps on pairs if the head reads neighbours (`context`)."""
     least_steps_in_context: int = 12

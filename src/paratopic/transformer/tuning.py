@@ -135,15 +135,15 @@ def _most_share_in_context(texts: Texts, loss: Loss) -> float:
     """Largest share of the tuned weights if the head reads the neighbours of n labelled texts.
 
     The encoder is tuned on texts that are neighbours of others, so that these seem more informative
-    than neighbours of other texts. For `_outcome_loss`, the share falls from 1 if no neighbour is
-    tuned on to `TUNING.most_share_in_context` if all are. For other losses, it is the latter.
+    than neighbours of other texts. For `_outcome_loss`, the share is that of the neighbours that
+    are not tuned on, but at least `TUNING.most_share_in_context`, as for other losses.
     """
     if loss is not _outcome_loss:
         return TUNING.most_share_in_context
     neighbours = np.hstack([texts.at("before"), texts.at("after")])
-    neighbours = neighbours[neighbours != NO_TEXT]
-    tuned = np.isin(neighbours, texts.numbers).sum() / max(len(neighbours), 1)
-    return 1.0 - (1.0 - TUNING.most_share_in_context) * float(tuned)
+    n_tuned_on = np.isin(neighbours, texts.numbers).sum()
+    n_neighbours = max((neighbours != NO_TEXT).sum(), 1)
+    return max(TUNING.most_share_in_context, 1.0 - float(n_tuned_on / n_neighbours))
 
 
 def _n_steps(targets: Targets, k: int, params: Transformer, paired: bool, in_context: bool) -> int:
