@@ -6,7 +6,7 @@ VENV := $(PYTHON) -m venv .venv && python -m pip install --quiet --upgrade pip
 # Stages call `python`: it has to be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test pytest lint story lock
+.PHONY: repro test pytest lint story docs release lock
 
 repro: .venv/train
 	dvc repro
@@ -31,6 +31,14 @@ lint: .venv/dev
 # Articles in, labels from the page, figures before and after; in a clone, and needs Chromium.
 story: .venv/dev
 	python examples/labelling_loop.py
+
+# The documentation as a site, in build/site; look at it with `python -m http.server -d build/site`.
+docs: .venv/dev
+	.ci/site build
+
+# What a release needs besides `make test`; installs the archives into an empty environment.
+release: .venv/dev docs
+	.ci/release
 
 # The versions that a fresh machine gets; torch is left to the machine, which may have a GPU.
 lock: .venv/dev

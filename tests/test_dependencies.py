@@ -34,6 +34,8 @@ NOT_IMPORTED = {
     "hatchling": "pip builds the package with it",
     "httpx2": "Starlette's test client sends requests with it",
     "lxml-html-clean": "jusText imports it, a part of trafilatura",
+    "mkdocs-material": "a program",
+    "mkdocstrings-python": "MkDocs reads docstrings with it",
     "mlflow-skinny": "it is imported as mlflow",
     "mypy": "a program",
     "onnxscript": "torch exports ONNX models with it",

@@ -1,8 +1,7 @@
 """Ask a language model about many paragraphs: fill the prompt, send it, and read the replies.
 
-The template of the prompt is the project's `prompt.md`, which people can read and change. Several
-requests run at a time, and votes come as they are ready. The caller chooses the paragraphs and
-writes the votes.
+The template of the prompt is the project's `prompt.md`, which people can change. Several requests
+run at a time, and votes come as they are ready. The caller chooses paragraphs and writes votes.
 """
 
 from __future__ import annotations
@@ -198,9 +197,8 @@ def ask_all(
 ) -> Iterator[Vote]:
     """Ask about each paragraph, and yield its vote, with topics or a problem, once it is ready.
 
-    A new request starts when the caller takes a vote. After Ctrl-C or an error, no request starts.
-    Requests under way have to be paid for, so their votes still come before the exception. A second
-    Ctrl-C is raised at once.
+    A request starts when the caller takes a vote, but not after Ctrl-C or an error. Those under way
+    have to be paid for: their votes come before the exception. A second Ctrl-C is raised at once.
 
     Parameters
     ----------

@@ -78,8 +78,7 @@ class ImportedLabels:
 def read_votes(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
     """Read the votes in a file in which people labelled.
 
-    A row with a mistake, such as a paragraph that `frame` lacks, becomes a problem. A row that is
-    undecided is skipped.
+    Rows with a mistake, such as an id that `frame` lacks, are problems. Undecided ones are skipped.
 
     Parameters
     ----------
@@ -255,10 +254,10 @@ def _sheet_votes(path: Path) -> Iterator[Label | _SkippedRow]:
 
 
 def _task_votes(task: label_studio.Task, source: str) -> Iterator[Label | _SkippedRow]:
-    """Yield an unchecked label for each annotation with a choice, topics or `NONE_CHOICE`.
+    """Yield a label for each annotation with a choice: its topics, or `NONE_CHOICE`, as chosen.
 
-    Any other annotation, and a task without annotations, gives a skipped row. `source` is the name
-    of the file, for messages.
+    Only `_check_vote` checks it, turns `NONE_CHOICE` into "" and adds the text. Other annotations,
+    and a task without any, give a skipped row. `source` is the name of the file, for messages.
     """
     place = f"{source}, task {task.id}"
     if not task.annotations:

@@ -222,7 +222,10 @@ class Session:
         raise UserError(f"{paragraph} is not among the paragraphs to label")
 
     def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
-        """Append a vote to the locked file; names () mean none of the topics, None withdraws it."""
+        """Append a vote to the file, which the caller has locked, and update the session's votes.
+
+        Names () mean none of the topics. None withdraws the annotator's vote, which must exist.
+        """
         cell, words = cell_of(names), first_words(item.text)
         when = self._latest_times.get(item.id, "")
         line = Label("the page", item.id, cell, words, self.annotator, when, note, item.drawn)
@@ -325,9 +328,8 @@ def content_policy(page: str) -> str:
 def refusal(request: Request) -> Response | None:
     """Response to a request from another Origin (403) or a POST without JSON (415); else None.
 
-    Every web page in a browser on this machine can send requests here, with its own Origin. If its
-    domain name points to this machine (DNS rebinding), the Host is that name, which
-    `TrustedHostMiddleware` refuses.
+    Every page in a browser here can send requests, with its own Origin. If its domain name points
+    to this machine (DNS rebinding), that name is the Host, which `TrustedHostMiddleware` refuses.
     """
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":
@@ -340,8 +342,7 @@ def refusal(request: Request) -> Response | None:
 def listen(port: int, token: str = "") -> socket.socket:
     """Listen on a port (0 for any free one) and print its address; `serve` answers the requests.
 
-    `token` is the secret in the address, as for `application`. A `UserError` reports that the port
-    cannot be used.
+    `token` is that of `application`. A `UserError` reports that the port cannot be used.
     """
     try:
         listener = socket.create_server((HOST, port))

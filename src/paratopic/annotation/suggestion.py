@@ -1,7 +1,6 @@
 """Choose paragraphs to label: doubtful ones that differ, matches of a search, or a random draw.
 
-A suggestion contains the paragraph, its neighbours in the article and, unless it is hidden, the
-model's prediction.
+A suggestion has the paragraph, its neighbours and, unless it is hidden, the model's prediction.
 
 A draw may mix suggestions with paragraphs drawn at random. It records the chance of each
 paragraph, from which `labels.sample` computes the weight of its label. This module does not read
@@ -130,8 +129,7 @@ def suggest(
 ) -> dict[str, str]:
     """Suggest unlabelled paragraphs that a model is unsure about and that differ from each other.
 
-    `choose` selects among `unlabelled_rows` by the doubt about them, `Mode.uncertainty`, and by
-    their embeddings.
+    `choose` selects among `unlabelled_rows` by `Mode.uncertainty` and by their embeddings.
 
     Returns
     -------
@@ -231,15 +229,18 @@ def search(
     n: int,
     seed: int,
 ) -> dict[str, str]:
-    """Search paragraphs without a label or vote (`voted`) for a text, and sort them by topics.
+    """Search paragraphs without a hand label or vote (`voted`) for a text; sort them by topics.
+
+    Paragraphs with a weak label are searched, too; boilerplate and copies of texts with a hand
+    label are not. Of equal texts, only the first counts.
 
     Parameters
     ----------
     contains
         Text or regular expression, as for `match_texts`; "" matches all.
     topics
-        Names of the model's topics, by which `search_order` sorts the paragraphs. Without topics
-        or without a model, the order is random.
+        Names of the model's topics, which take turns (`search_order`): each time the most probable
+        text, then the least sure one. Without topics or without a model, the order is random.
 
     Returns
     -------
@@ -374,10 +375,10 @@ def draw_from_groups(
 
 
 def draw_articles(frame: pd.DataFrame, voted: Collection[str], n: int, seed: int) -> dict[str, str]:
-    """Draw whole articles without a label or vote at random, until they have n paragraphs or more.
+    """Draw whole articles without a hand label or vote (`voted`) at random, until n ids are drawn.
 
-    The result is id → `Label.drawn`, such as "article of 940", article by article, without
-    boilerplate and without repetitions of a text. `voted` has the ids with a vote.
+    The result, id → `Label.drawn`, has n ids or more, article by article, without boilerplate and
+    repeated texts. "article of 940" means that the corpus has 940 distinct paragraphs (`n_texts`).
     """
     labelled_articles = frame["article"][has_label(frame, voted)]
     rows = frame[~(frame["article"].isin(labelled_articles) | frame["boilerplate"])]

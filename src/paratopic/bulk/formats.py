@@ -397,7 +397,8 @@ def _cells_chunk(
 ) -> Chunk:
     """Chunk of the rows of a CSV file or a workbook, padded or cut to the width of the header.
 
-    A row with an error (`_cells_error`) stays, with the text None. `share` is as in `Chunk`.
+    A row that is padded, cut or not UTF-8 stays, with the text None and a message in `errors`.
+    `separator` is kept for writing, and `share` is as in `Chunk`.
     """
     width, place = len(header), header.index(column)
     errors = [_cells_error(list(map(display_text, row)), width) for row in rows]

@@ -196,7 +196,10 @@ def _rich_table(cells: Cells, title: str) -> Table:
 def _write(
     path: Path, findings: Findings, columns: Sequence[str], title: str, footnotes: Sequence[str]
 ) -> None:
-    """Write numbers (.csv, .json), a table in % with footnotes (.md, .tex), or else a plot."""
+    """Write shares and changes: numbers (.csv, .json), tables in % (.md, .tex), or else a plot.
+
+    .json has the title as "about", tables have the footnotes, and the plot leaves out trends.
+    """
     suffix, table = path.suffix.lower(), findings.table
     if not findings.errs_alike:
         warning = f"{BORROWED}; labels contradict that: do not report"

@@ -125,10 +125,9 @@ def new_topics(names: Sequence[str]) -> Topics:
 def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:
     """Make a folder a project, and a git repository with a first commit unless it is in one.
 
-    The path of `source` is absolute or from the folder; by default it is seeds/. The commit
-    contains the project's files, the content of seeds/, and the source if it is in the folder.
-    Files that are in the folder already stay; a UserError names those that would be overwritten.
-    The result is a message about the project and its repository.
+    The path of `source` is absolute or from the folder, by default seeds/. The commit contains the
+    project's files, the content of seeds/, and the source if it is in the folder. A UserError names
+    files that would be overwritten; others stay. The result is a message on project and repository.
     """
     copied = [Path(name) for name in (*COPIED, Paths().params, Paths().codebook)]
     new = [*copied, LABELS, README]

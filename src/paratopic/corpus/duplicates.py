@@ -63,7 +63,7 @@ def near_duplicates(texts: Sequence[str]) -> Integers:
 
 
 def article_groups(articles: Integers, duplicates: Integers) -> Integers:
-    """Number n paragraphs, (n,), so that those of an article, and of its copies, share a number.
+    """Number n > 0 paragraphs, (n,), so that those of an article and of its copies share a number.
 
     `articles`, (n,), are the numbers of their articles, and `duplicates`, (n,), are from
     `near_duplicates`. These numbers and the result are from 0 in order of appearance. Two articles

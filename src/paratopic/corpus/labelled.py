@@ -259,7 +259,7 @@ class Labelled:
         """(n,) part of the corpus that each paragraph stands for, relative to the others.
 
         It is None, for equal weights, unless `LEAST_DRAWN` paragraphs were drawn at random from all
-        of the corpus, and one of them has a topic.
+        of the corpus, and one of them has a topic. A row without a weight in the sample has 0.
         """
         drawn = is_random(self.rows) if "draw" in self.rows else pd.Series(dtype=bool)
         if drawn.sum() < LEAST_DRAWN or not self.targets[drawn].any():

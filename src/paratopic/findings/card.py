@@ -1,8 +1,7 @@
 """The model card: the README of a model's folder, in the format of a model hub.
 
-It describes the model's topics, training data, out-of-fold figures and limits. card.md has the
-text, and the reports have the figures. The card has no date, because the same labels have to give
-the same bytes on another day.
+It describes topics, training data, out-of-fold figures and limits. card.md has the text, and the
+reports have the figures. The card has no date, so that the same labels give the same bytes later.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ def render_card(model: Model, params: Params, data: Labelled, final: Final, repo
     """Fill the template card.md, and return the card: a YAML head, then Markdown.
 
     `data` has the labelled paragraphs of the final fit. `final` and `report` are the content of the
-    model's final.json and metrics.json. The model predicts the topic of an example.
+    model's final.json and metrics.json. The model also predicts an example, which is from the
+    codebook, because the corpus may be confidential.
     """
     topics, example = data.topics, example_text(data.topics)
     packages, named_from = PACKAGES + KINDS[model.kind].packages, _named_from(model)

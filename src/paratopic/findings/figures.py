@@ -204,9 +204,8 @@ def _band(
 ) -> None:
     """Plot shares, one for each period in `names`, as a line with a band for their intervals.
 
-    `rows`, in the order of the names, have share, low and high. Shares without an interval have few
-    labels, so the line leaves them out, and marks are hollow. `mark` is one of `MARKS`, and `label`
-    its name in the legend.
+    `rows`, in the order of the names, have share, low and high. The line leaves out shares without
+    an interval, and their marks are hollow. `mark` is one of `MARKS`, named `label` in the legend.
     """
     places = np.array([time_of(name) for name in names])
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)

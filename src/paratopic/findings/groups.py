@@ -66,9 +66,8 @@ def group_rows(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     """Divide rows by the values of one or two columns, or by `PERIODS` of the column date.
 
     A missing value is `UNKNOWN`. Parts are in the order of time, or else of `_ranks`; those with an
-    unknown value are last. A `UserError` reports that there is no such column, that no date is
-    exact enough for a period, or that two lines of a table would have one name, such as a part and
-    the whole corpus (`ALL`).
+    unknown value are last. A `UserError` reports a missing column, no date exact enough for a
+    period, or two parts of one name, or one with that of the whole corpus (`ALL`).
     """
     keys = list(zip(*(column_values(rows, name) for name in columns), strict=True))
     counts = Counter(keys)

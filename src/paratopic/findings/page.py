@@ -157,8 +157,7 @@ def list_mistakes(
 ) -> list[dict[str, Any]]:
     """List paragraphs that the first model predicts wrongly, the least probable label first.
 
-    The tables of predictions have the same rows in all models. `paragraphs` are all paragraphs of
-    the articles, for the context.
+    All models predict the same rows. `paragraphs` are all those of the articles, for the context.
 
     Returns
     -------

@@ -353,9 +353,8 @@ def corpus_of(
 ) -> Corpus:
     """Join a project's tables to a corpus without boilerplate.
 
-    If labels were drawn from groups or tables (column frame), the corpus consists of these alone. A
-    `UserError` reports labels that are no random sample, or too few for any interval, unless all
-    texts are labelled.
+    If labels are from groups or tables (column frame), the corpus is only these. Labels that are no
+    random sample, or too few for intervals, are a `UserError` unless all texts are labelled.
 
     Parameters
     ----------
@@ -408,12 +407,12 @@ def corpus_of(
 
 
 def _labelled_rows(frame: pd.DataFrame, labels: pd.DataFrame, by_article: bool) -> pd.DataFrame:
-    """Select the sample among hand labels: a row for each text that was drawn at random.
+    """Select the sample among hand labels: a row for each text with a weight, drawn or not.
 
-    It has the sums of the `WEIGHTS` of the text's copies. If all texts are labelled, each is in the
-    sample once, with the weight 1, however it was chosen. With `by_article`, the rows are all those
-    of drawn articles whose texts all have a label (`_labelled_articles`). A `UserError` reports
-    labels that are no sample or too few.
+    `weigh_sample` gives the weights; a row has the sums of `WEIGHTS` over the text's labelled
+    copies. If all texts are labelled, each is in the sample once, with `WEIGHTS` of 1. With
+    `by_article`, the rows are all those of `frame` in drawn articles whose texts all have a label
+    (`_labelled_articles`). A `UserError` reports labels that are no sample or too few.
     """
     complete = len(frame) > 0 and {*frame["text"]} == {*labels["text"]}
     if by_article:

@@ -107,9 +107,8 @@ def rank_doubtful(
 def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
     """Find near-duplicates whose labels have no topic in common.
 
-    The first result, (n,), is the share of each row's group of near-duplicates, including itself,
-    whose labels conflict with its label. The second, (n,), is a reason that names the first of
-    them and its label, "" for none.
+    The first result, (n,), is the share of each row's near-duplicates, with itself, whose labels
+    conflict with its own. The second, (n,), is a reason that names the first and its label, or "".
     """
     share = np.zeros(len(rows))
     reasons = np.full(len(rows), "", dtype=object)

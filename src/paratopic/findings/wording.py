@@ -204,7 +204,11 @@ def marks(findings: Findings) -> list[str]:
 
 
 def notes(findings: Findings) -> list[str]:
-    """Lines of `marks`, and on missing labels, unknown times, and groups too small to compare."""
+    """Lines of `marks`, and up to three more, each where it applies.
+
+    They say how many labels groups need for an interval, what the group of unknown times is, and
+    why a difference of the two compared groups is not shown.
+    """
     lines = marks(findings)
     if missing_labels(findings):
         lines.append(_describe_missing(findings))
@@ -307,8 +311,7 @@ def further_labels(findings: Findings, corpus: Corpus) -> tuple[int, str]:
     """Total number of labels to draw next, and their effect in words, "give each group ...".
 
     Labels that groups lack for an interval come first, then those for the first of `needed_labels`.
-    The number is 0, and the words mean nothing, if all intervals are narrow, or if further articles
-    narrow them more.
+    The number is 0 (ignore words) if all intervals are narrow or further articles narrow them more.
     """
     n_missing = sum(missing_labels(findings).values())
     if n_missing:

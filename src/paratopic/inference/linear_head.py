@@ -215,8 +215,8 @@ class ContextMatrix(NamedTuple):
 def weigh_texts(texts: Texts, weights: ContextWeights) -> ContextMatrix:
     """Number the distinct texts among n texts and their context, and weight the context.
 
-    Context of weight 0 is left out everywhere. `ContextMatrix.texts` has each distinct text once,
-    in the order of first occurrence: first the n texts, then their context.
+    In the result, `texts` has each distinct text once, by first occurrence: the n texts, then their
+    context of weight > 0. `own` numbers the n texts; `row`, `column`, `weight` hold context only.
     """
     weight = weights.place_weights(texts)
     row, place = np.nonzero(weight)

@@ -237,11 +237,10 @@ def append(path: Path, label: Label) -> Label:
     """Add a line at the end of labels.csv, on the disk when this returns; return it as written.
 
     The line gets the current time. If the clock was set back, it still gets a later time than that
-    of the label, which may be the time of a line that it replaces. Earlier lines stay as they are,
-    and are not parsed. A file that is missing, lacks a column or the last line end, or is not
-    UTF-8, is written anew by `rewrite`, with the errors of `read_table`. A `UserError` about a cell
-    that is too long or has a control character, or an `OSError`, as for a full disk, leaves the
-    file as it was.
+    of the label, which may be the time of a line that it replaces. Earlier lines stay, unparsed. A
+    file that is missing, lacks a column or the last line end, or is not UTF-8, is written anew by
+    `rewrite`, with the errors of `read_table`. A `UserError` about a cell that is too long or has a
+    control character, or an `OSError`, as for a full disk, leaves the file as it was.
     """
     with locked(path):
         time = max(datetime.now(UTC), label.time + timedelta(microseconds=1))

@@ -71,9 +71,8 @@ def resolve(
     no row in the table of labels. `table_votes` are raw (`reading.tables.RAW_VOTE_COLUMNS`),
     `lines` are all of labels.csv, in its order, and `metadata` has columns for id and each field.
 
-    A `UserError` reports a line on a paragraph that is no longer in its article, an unknown topic,
-    different votes of the same time without an annotator, a confidence that is not from 0 to 1, and
-    a pattern that takes too long.
+    A `UserError` reports a line on a paragraph that its article lacks now, an unknown topic, a slow
+    pattern, different votes of one time without an annotator, and a confidence that is not 0 to 1.
     """
     topics, settings, ties = params.topics, params.labels, params.prepare.ties
     people_lines = votes_of_people(lines, settings)
@@ -111,9 +110,8 @@ def join_labels(
     """The tables of hand votes (`VOTES_SCHEMA`) and hand labels (`LABELS_SCHEMA`), and messages.
 
     Votes of people, even retired ones and ties, overrule those of tables on the same paragraph.
-    Retired and overruled votes stay in the table of votes. Votes on articles that no longer exist
-    are left out, with a message. A `UserError` reports an unknown topic, and other votes on
-    paragraphs that no longer exist.
+    Retired and overruled votes stay in the table. Votes on articles that no longer exist are left
+    out, with a message; other votes on missing paragraphs, and unknown topics, are a `UserError`.
     """
     known = set(paragraphs["id"])
     votes = [vote for vote in current.votes if vote.paragraph in known]
@@ -285,9 +283,9 @@ def _table_rows(
 ) -> list[dict[str, Any]]:
     """Rows for `vote_rows` of tables' raw votes: paragraph, source, kind, given, place and status.
 
-    The status is "overruled" if `overruled` has the id of the paragraph, else "retired" if a topic
-    is retired (given has the names as written), else "counts". The place is such as "row 2". An
-    unknown topic is a `UserError`, which shows how to map the label of the table to a topic.
+    The kind is "table". The status is "overruled" if `overruled` has the id of the paragraph, else
+    "retired" if a topic is retired (given has the names as written), else "counts". The place is
+    such as "row 2". An unknown topic is a `UserError` that shows how to map the label to a topic.
     """
     rows = []
     for paragraph, source, cell, given, _, where in table_votes.itertuples(index=False, name=None):
@@ -382,7 +380,10 @@ def _weak_labels(
 
 
 def _check(vote: Label, topics: Topics) -> None:
-    """Refuse a vote for an unknown topic by a `UserError` that explains `was` and `retired`."""
+    """Raise a `UserError` for a name in a vote that no topic has now, even a former or retired one.
+
+    It explains the codebook's keys `was` and `retired`, which have the old names of topics.
+    """
     try:
         topics.check(vote.names, vote.where)
     except UserError as error:

@@ -53,10 +53,10 @@ class Draws:
         return bool(frame and texts) and all(text in self.chance_of for text in texts)
 
     def covered_frames(self, drawn: Sequence[str]) -> list[str]:
-        """Frames that labels represent: those with drawn texts, and fully labelled ones.
+        """Frames that labels represent: [""] for the whole corpus, or else groups and tables.
 
-        Next to draws from other frames, draws from all paragraphs count only if there are at least
-        `LEAST_DRAWN` of them.
+        Any groups and tables with drawn texts, or fully labelled, are the result if fewer than
+        `LEAST_DRAWN` texts were drawn from all paragraphs. Without any draw, it is empty.
         """
         n_drawn = Counter(self.frame_of[text] for text in drawn)
         if not any(n_drawn[frame] for frame in self.frames):
@@ -160,13 +160,13 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
     """Compute weights with which hand labels represent the corpus, or parts of it.
 
     For paragraphs that were drawn one by one, the weights are those of LURE (Farquhar, Gal &
-    Rainforth 2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665),
-    extended to paragraphs that were chosen in another way between the draws. Draws from groups,
-    from tables and from all paragraphs are combined as in surveys with several frames (Kalton &
-    Anderson 1986, Journal of the Royal Statistical Society A 149, 65-82). If whole articles were
-    drawn, labels represent the paragraphs of their article. If there are draws of both units, the
-    unit with more labels gets the weights. Copies of a text are one paragraph and share its weight.
-    Boilerplate is not part of the corpus.
+    Rainforth 2021, https://arxiv.org/abs/2101.11665), extended to paragraphs that were chosen in
+    another way between the draws. Draws from groups, from tables and from all paragraphs are
+    combined as in surveys with several frames (Kalton & Anderson 1986, Journal of the Royal
+    Statistical Society A 149, 65-82). If whole articles were drawn, each weighs its number of
+    paragraphs, which its labelled ones share. If there are draws of both units, the unit with more
+    labels gets the weights. Copies of a text are one paragraph: its labelled copies divide its
+    weight and effective count. Boilerplate is not part of the corpus.
 
     Parameters
     ----------
@@ -183,9 +183,10 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label], members: Frames) -
     -------
     The columns draw, frame, weight and effective_count for each row of `frame`. Draw is the unit
     that gets the weights, "" for rows that were not drawn so; frame is "" if labels represent the
-    corpus. Weight and effective_count are 1 if all were drawn at random from all paragraphs, and
-    NaN without a label or, if articles get the weights, in other articles. Weights are 0 outside of
-    the parts that labels represent; all are NaN if labels are no sample.
+    corpus. The effective count is the number of random draws that a label is worth, at most 1 for a
+    text. It and the weight are 1 if all were drawn at random from all paragraphs, and NaN without a
+    label or, if articles get the weights, in other articles. Weights are 0 outside of the parts
+    that labels represent; all are NaN if labels are no sample.
     """
     all_rows = frame.index
     frame = frame[~frame["boilerplate"]]  # boilerplate is never drawn

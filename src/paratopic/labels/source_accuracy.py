@@ -113,9 +113,8 @@ def estimate_accuracy(
     often on labelled paragraphs than on all. So each comparison is weighted by the share of its
     true outcome among all paragraphs, as the votes show it, over the share among labelled ones.
 
-    `truth`, (n,), has the true outcomes, `UNKNOWN` without a hand label. `kinds`, (K,), has the
-    number of the kind of each outcome; outcomes of a kind are about equally hard. `confidence` is
-    the level of the intervals.
+    `truth`, (n,), has true outcomes, `UNKNOWN` without a hand label. `kinds`, (K,), are the kinds
+    of outcomes; those of a kind are about equally hard. `confidence` is the level of the intervals.
     """
     k = len(kinds)
     known = truth[truth != UNKNOWN]

@@ -73,10 +73,9 @@ def summarise(
 ) -> Prepared:
     """Make the content of prepare.json: counts of labels, the sample, weak sources and messages.
 
-    `frame` is the paragraph table with labels and the columns of the sample. `notes` are messages
-    about the sources, which follow those about the votes. `about_sources` has the fields articles,
-    paragraphs, skipped, metadata, boilerplate, read and encoders. A label with a topic that the
-    codebook lacks is a `UserError`.
+    `frame` has the paragraphs with labels and the columns of the sample. `notes` are messages about
+    the sources, which follow those about the votes. `about_sources` has the fields articles,
+    paragraphs, skipped, metadata, boilerplate, read, encoders. An unknown topic is a `UserError`.
     """
     data = labelled_in(frame, topics)
     sample = sample_of(frame, resolved.sample, resolved.annotator_votes)

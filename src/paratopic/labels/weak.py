@@ -28,7 +28,7 @@ class CombinedVotes(NamedTuple):
     targets
         (n, k) mask of the most probable topics.
     ratio
-        (n, K) likelihood ratio of each outcome of each question (`Consensus.ratio`).
+        (n, K) likelihood ratio of each of the K outcomes of all questions (`Consensus.ratio`).
     weights
         (n, r) certainty of each question: 0 if no vote counts, up to 1 as for a hand label.
     """
@@ -119,8 +119,10 @@ def estimate_sources(
 def combine_votes(rows: pd.DataFrame, votes: pd.DataFrame, sources: WeakSources) -> CombinedVotes:
     """Combine the votes of weak sources on n rows of the paragraph table, by their accuracies.
 
-    A topic is a target if it is the most probable outcome of its question, and its weight above 0.
-    All sources of `votes` on these rows have to be in `sources`.
+    A question is, in mode multi, whether a topic is true and, in mode single, which topic or none
+    is. It has one weight for each row, 0 where no vote counts. A topic is a target if it is the
+    most probable outcome of its question, and the weight above 0. Votes of a source that is not in
+    `sources` would count as those of its last source, without an error.
     """
     topics, none = sources.topics, sources.topics.labels.none_outcome
     questions = _questions(rows, weak_votes_on(rows, votes), topics, sources.names)

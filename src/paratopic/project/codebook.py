@@ -172,7 +172,7 @@ def edit_yaml(path: Path, root: Path, change: Callable[[CommentedMap], None]) ->
 
 
 def change_entries(change: Change, before: Topics, file: CommentedMap) -> None:
-    """Apply a change of the topics `before` to the parsed file that contains them, in place.
+    """Apply a rename, merge, split or drop to the parsed file of the topics `before`, in place.
 
     Comments move with the entry below them, except for those above the first entry, which stay. An
     impossible change raises the `UserError` of `Change.topics` before any edit.

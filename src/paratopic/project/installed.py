@@ -87,10 +87,10 @@ def modules_run(
 
 
 def import_graph(package: Path = PACKAGE) -> dict[str, set[str]]:
-    """Module of a package → its other modules that this one imports, at once or late.
+    """Module of a package → its other modules that this one imports, at once or in functions.
 
-    Modules have dotted names below the package, such as ``"corpus.folds"``. Imports that are only
-    for the type checker do not count, and neither do those of `import paratopic` itself.
+    Modules have dotted names below the package, such as ``"corpus.folds"``; files `__init__.py` are
+    left out, as keys and as values. Imports that are only for the type checker do not count.
     """
     paths = {
         ".".join(path.relative_to(package).with_suffix("").parts): path

@@ -97,10 +97,12 @@ def propose(
 ) -> Proposal:
     """Propose the meaning of a table's columns and labels, from the columns' names and values.
 
-    `columns` has the values of all rows by name; those named "" or as in `CONTEXT_COLUMNS` are not
-    proposed. `path` names the table in the proposed entry and in messages. `label` is the column
-    with the labels, or "" to search for it; with `guess`, the one found may have an unknown name.
-    A `UserError` reports a table without rows, with nothing but empty ones, or without a header.
+    The result has an entry of `prepare.sources`, the column of each of its keys, the topics of the
+    labels, and other columns that may have labels. `columns` has the values of all rows by name;
+    those named "" or as in `CONTEXT_COLUMNS` are left out. `path` names the table in the entry and
+    in messages. `label` is the column with the labels (not checked), or "" to search for it; with
+    `guess`, the one found may have an unknown name. A `UserError` reports a table without rows,
+    with nothing but empty ones, or without a header.
     """
     cells = {
         name: list(map(label_text, values))
@@ -232,9 +234,8 @@ def _may_be_labels(name: str, values: Sequence[str]) -> bool:
 def _candidates(cells: _Cells) -> dict[str, list[str]]:
     """Columns that may have labels → their different filled cells, the most frequent first.
 
-    Of n rows, columns with usual names have from 2 to n - 1 different ones, and come first. Others
-    have from 2 to below n / 2; those on the text's origin or predictions come last, and `_flags`
-    are left out.
+    Of n rows, columns with usual names have 2 to n - 1 different ones, and come first. Others have
+    2 to below n / 2; those on the text's origin or predictions are last. `_flags` are left out.
     """
     flags = _flags(cells)
     names = [name for name in cells if name not in flags]

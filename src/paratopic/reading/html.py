@@ -92,8 +92,8 @@ class Block:
 def html_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a web page into segments in its order: the main text, and all other text as skipped ones.
 
-    A `UserError` reports bytes that are not HTML, elements that are nested too deep, and a page
-    that contains no article. A skipped segment names its region, such as "footer", as the reason.
+    A `UserError` reports bytes that are not HTML, too deep nesting, and a page without an article.
+    A skipped segment's reason is its region, such as "footer", "outside the main text" or "table".
     """
     tree = parse(_decode_page(data, source), source)
     blocks = blocks_of(tree)

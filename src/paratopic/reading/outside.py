@@ -21,9 +21,8 @@ from paratopic.reading.sources import files_of
 def sources_outside(project: Project) -> list[str]:
     """List the sources and labels of a project that lie outside of it, each once; no file is read.
 
-    They are paths and globs as in params.yaml, or links in the project. A link or relative path is
-    followed by its target: ``"seeds/talks.txt -> /elsewhere/talks.txt"``. Paths and globs without a
-    file are left out.
+    They are paths and globs as in params.yaml, or links in the project; those without a file are
+    left out. A link or relative path has its target: ``"seeds/talk.txt -> /elsewhere/talk.txt"``.
     """
     outside: dict[str, None] = {}
     prepare = project.params.prepare

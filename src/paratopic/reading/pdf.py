@@ -65,9 +65,8 @@ class LineGroup:
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a PDF into segments in reading order; a skipped one for each empty page comes last.
 
-    Running headers and footers are skipped, and come before other text of their page. A `UserError`
-    reports that the PDF is damaged or encrypted, or that its text is missing, unreadable or from
-    right to left.
+    Running headers and footers are skipped, and come first on their page. A `UserError` reports a
+    PDF that is damaged or encrypted, or whose text is missing, unreadable or from right to left.
     """
     pages = read_pages(data, source)
     lines = [line for page in pages for line in page]
@@ -238,7 +237,10 @@ def _edge(page: Sequence[Line]) -> list[Line]:
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
-    """The usual distance of lines of size `body`, top to top, as a multiple of it; 0 if unknown."""
+    """The usual distance of lines of size `body`, top to top, as a multiple of it; 0 if unknown.
+
+    It is the smallest distance, in whole points, that more than a third of the pairs of lines have.
+    """
     distances = Counter(
         round(line.top - following.top, 0)
         for page in pages

@@ -44,10 +44,9 @@ _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "
 class Line:
     """A line of type, or a piece of one. Lengths are in points.
 
-    `page` and `column` are indices, from 0; the column of a line across columns is -1. `left` and
-    `right` count from the left edge of the page, `top` and `bottom` from its bottom. `first` is the
-    width of the first word, `size` that of the type, and `height` that of the page. `bold` says
-    whether all of the line is bold.
+    `page` and `column` are from 0; the column of a line across columns is -1. `left` and `right`
+    are from the left edge of the page, `top` and `bottom` from its bottom. `first` is the width of
+    the first word, `size` that of the type, `height` the page's. `bold`: all of the line is bold.
     """
 
     text: str
@@ -197,8 +196,7 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
     """The middles of the gutters between columns, from left to right; [] for one column.
 
     A gutter is a vertical strip that at most 1 of `CROSSING` rows crosses, with `COLUMN_ROWS` or
-    more on either side. Strips after a list's numbers and along a ragged edge are too close to the
-    margin to be gutters.
+    more on either side. Strips after a list's numbers or along a ragged edge are too near a margin.
     """
     if not pieces:
         return []

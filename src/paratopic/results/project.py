@@ -315,8 +315,8 @@ class Project(folder.Project):
     ) -> population.CrossPredictor:
         """Make a predictor of a corpus from the out-of-fold scores of the model named `champion`.
 
-        `scores` are those of labelled paragraphs; those of others are read. If texts of `frame`, a
-        paragraph table, have none, the predictor calls the final model for all texts.
+        `scores` are of labelled paragraphs; those of others are read. If texts of `frame`, the
+        paragraph table, have none, the final model predicts all texts, corrected with the scores.
         """
         out_of_fold = self.paths.scores / champion
         unlabelled = tables.read_parquet(out_of_fold / files.UNLABELLED)

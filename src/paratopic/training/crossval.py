@@ -203,11 +203,11 @@ def score_unfolded(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
 def _without_leakage(
     data: Labelled, train: Integers, test: Integers, others: Unlabelled
 ) -> tuple[Examples, Texts]:
-    """Training examples and held-out texts, without leakage from one to the other.
+    """Training examples, and held-out texts of `test` alone, without leakage between them.
 
-    `train` and `test` are positions of rows. The examples contain neither near-duplicates of
-    `others`, the paragraphs without a label that the same fold holds out, nor pool paragraphs of
-    their articles.
+    `train` and `test` are positions of rows. If an article has rows of both, contexts are cut. The
+    examples leave out near-duplicates of `others`, the paragraphs without a label that the same
+    fold holds out, and pool texts of the articles of `others`.
     """
     duplicates = group_numbers(data.folds, list(data.rows["id"]), "duplicates")
     copied = duplicates[data.rows["id"].isin(others.rows["copy_of"])]

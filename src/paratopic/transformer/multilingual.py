@@ -78,8 +78,7 @@ TOKENS: Final = {
 def encoder_folder(source: Path, digest: str) -> Path:
     """Folder of the encoder in Hugging Face's cache, where it is written the first time.
 
-    `source` is the package's file of weights, and `digest` its SHA-256. A UserError is raised if
-    the cache cannot be written.
+    `source` is the file of weights, `digest` its SHA-256. An unwritable cache is a `UserError`.
     """
     folder = Path(HF_HOME) / "paratopic" / f"multilingual-e5-small-{digest[:12]}"
     if not folder.is_dir():
@@ -139,7 +138,8 @@ def unpack(blocks: bytes) -> npt.NDArray[np.float32]:
 def build_model(header: np.void, tensors: Mapping[str, npt.NDArray[np.float32]]) -> BertModel:
     """The model with sizes from a file's `HEADER`, and weights by their names in the file.
 
-    BERT's pooler, which nothing uses, gets zeros. A missing tensor is a KeyError.
+    It is to be saved, not run: it is in training mode, and its buffers are without data. BERT's
+    pooler, which nothing uses, gets zeros. A missing tensor is a KeyError.
     """
     config = BertConfig(
         hidden_size=int(header["hidden"]),

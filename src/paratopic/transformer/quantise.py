@@ -47,9 +47,8 @@ def round_rows(weight: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
 def largest_pairs(weight: Tensor) -> Tensor:
     """Largest sum of two neighbours of one sign in each row of a matrix, (n, d) to (n,).
 
-    Columns 0 and 1 are neighbours, 2 and 3, and so on. If this sum becomes 127, two rounded
-    neighbours have the sum 128 at most, because rounding adds a half to each. 128 times 255 fits
-    into 16 bits.
+    Columns 0 and 1 are neighbours, 2 and 3, and so on. If this sum becomes 127, that of rounded
+    ones is 128 at most, because rounding adds a half to each. 128 times 255 fits into 16 bits.
     """
     pairs = nn.functional.pad(weight, (0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
     sums = torch.maximum(pairs.clamp_min(0).sum(dim=2), -pairs.clamp_max(0).sum(dim=2))
