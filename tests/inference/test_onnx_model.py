@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.inference.model import Model
-from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches, n_processors
+from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
@@ -25,14 +25,6 @@ def test_weights_elsewhere_are_not_read(saved: Path, here: Path) -> None:
     (here / "elsewhere").mkdir()
     with pytest.raises(Exception, match=r"weights\.bin"):
         OnnxModel(Path("model.onnx").rename("elsewhere/model.onnx"))
-
-
-def test_threads_are_as_many_as_the_environment_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    n_all = n_processors()
-    for value, expected in {"1": 1, str(n_all + 1): n_all, "": n_all}.items():
-        monkeypatch.setenv("OMP_NUM_THREADS", value)
-        assert n_processors() == expected
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from paratopic.inference.linear_head import ContextWeights, Reading, Windows, read_head, weigh_texts
 from paratopic.inference.modes import Array, Integers, Mode
+from paratopic.project.system import n_processors
 from paratopic.project.texts import Texts
 
 if TYPE_CHECKING:
@@ -191,14 +192,6 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
         size = max(1, tokens // max(1, int(lengths[same[0]])))
         chunks += [same[start : start + size] for start in range(0, len(same), size)]
     return chunks
-
-
-def n_processors() -> int:
-    """Number of processors that this process may use, at most OMP_NUM_THREADS, which Spark sets."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(allowed, int(limit)) if limit.isdigit() else allowed
 
 
 @functools.cache

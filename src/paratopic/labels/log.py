@@ -27,6 +27,7 @@ from filelock import BaseFileLock, FileLock
 from paratopic.project.encodings import decode
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, atomic_write, escape_formula, unescape_formula
+from paratopic.project.system import sync_folder
 from paratopic.project.topics import UNDECIDED, join_cell, split_cell
 from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 
@@ -369,12 +370,7 @@ def _replace(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    if os.name == "posix":  # the folder has the new name of the file
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(target.parent)
 
 
 def _csv(

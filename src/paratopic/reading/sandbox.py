@@ -22,6 +22,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from paratopic.project.errors import UserError
+from paratopic.project.system import OWN_GROUP, limit_memory
 from paratopic.reading.article import Segment
 
 # Functions that read segments and fields from the bytes of a file. Error messages have its path.
@@ -101,7 +102,7 @@ def _start() -> Popen[bytes]:
     # parent gets Ctrl+C.
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", __name__]
-    child = Popen(command, env=os.environ | environment, stdin=PIPE, stdout=PIPE, process_group=0)
+    child = Popen(command, env=os.environ | environment, stdin=PIPE, stdout=PIPE, **OWN_GROUP)
     atexit.register(_stop, child)
     assert child.stdout
     if not child.stdout.readline():
@@ -124,10 +125,7 @@ def main() -> None:
     sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
     warnings.simplefilter("ignore")
-    with suppress(ImportError, OSError, ValueError):  # not on Windows, and macOS refuses
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit_memory(MEMORY)
     print("ready", file=responses, flush=True)
     for request in sys.stdin.buffer:
         suffix, source, seconds, size = json.loads(request)
