@@ -277,7 +277,13 @@ def mark(page: str, names: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Print which results are older than the code, and name them in README.md."""
+    """Print which results are older than the code, and name them in README.md.
+
+    With `--release` any older result is an error.
+    """
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--release", action="store_true", help="fail if a result is older")
+    options = parser.parse_args()
     names = [named(path) for path in tidy(FOLDER / "results") if older(path)]
     print(f"older than the code: {', '.join(names) or 'none'}")
     page = README.read_text(encoding="utf-8")
@@ -285,6 +291,8 @@ def main() -> None:
     if marked != page:
         with atomic_write(README) as draft:
             draft.write_text(marked, encoding="utf-8")
+    if options.release and names:
+        raise SystemExit("a release needs results of this code: run these scripts again")
 
 
 if __name__ == "__main__":

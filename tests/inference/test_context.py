@@ -230,7 +230,9 @@ def test_embeddings_leave_out_context(model: Model) -> None:
 
 
 WITHOUT_CONTEXT = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
-IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=WITHOUT_CONTEXT)
+IN_CONTEXT = Calibration(
+    (0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, without_context=WITHOUT_CONTEXT
+)
 
 
 def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path
     explained = softmax(logits, axis=1)[:, :-1]
     np.testing.assert_allclose(explained, model.predict_proba(passages), atol=1e-3)
     # Without a calibration for texts without context, the other one is used.
-    one = calibrated(reading[1], tmp_path / "one", replace(IN_CONTEXT, alone=None))
+    one = calibrated(reading[1], tmp_path / "one", replace(IN_CONTEXT, without_context=None))
     scores = one.predict_proba(passages)
     np.testing.assert_allclose(scores, in_context, rtol=0, atol=atol)
 
@@ -263,7 +265,7 @@ def test_each_reading_has_its_calibration(reading: tuple[Fitted, Path], tmp_path
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_mode_multi_thresholds_depend_on_context(kind: str, make: Make, tmp_path: Path) -> None:
     without_context = Calibration(thresholds=(0.0, 2.0, 0.0))
-    calibration = Calibration(thresholds=(2.0,), alone=without_context)
+    calibration = Calibration(thresholds=(2.0,), without_context=without_context)
     model = calibrated(make(kind, CONTEXT_WEIGHTS, "multi")[1], tmp_path / "model", calibration)
     first, second, third = model.predict([TARIFF, AROUND, AROUND.text])
     assert set(first.topics) == set(third.topics) == {"trade", "security"}

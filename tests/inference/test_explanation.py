@@ -144,7 +144,7 @@ def test_parts_are_left_out_in_mode_multi_with_a_calibration(
         (1.0, 2.0, 0.5),
         (0.0, 1.0, -1.0),
         (0.3, 0.5, 0.5),
-        alone=Calibration((3.0,), (0.5,), (0.2,)),
+        without_context=Calibration((3.0,), (0.5,), (0.2,)),
     )
     loaded = calibrated(make(kind, CONTEXT_WEIGHTS, "multi")[1], tmp_path / kind, calibration)
     for text in (TEXT, LONG):

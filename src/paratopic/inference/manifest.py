@@ -37,7 +37,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic publish model` makes a copy with the model card, which has them.
 """
-FORMAT = 12
+FORMAT = 13
 
 # Reading a damaged manifest can raise these errors.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

@@ -233,7 +233,7 @@ class Model:
         borders, context_parts = list(sentences(own)), self.context.parts(passage)
         calibration = self.calibration
         if not context_parts:
-            calibration = calibration.alone or calibration
+            calibration = calibration.without_context or calibration
         scores = np.array([[*prediction.scores.values()]])
         named_from = self.mode.named_from(scores, calibration.thresholds)[0].tolist()
         shortened = [replace(passage, text=own[:start] + own[end:]) for start, end in borders]
@@ -278,9 +278,9 @@ class Model:
     def scored(self, texts: Texts, forced: bool = False) -> tuple[Scores, Targets, Integers, Array]:
         """Compute calibrated scores of n texts, 0 for blank ones, and apply the thresholds.
 
-        Texts in which the model reads no context have the calibration `alone`, if any. In mode
-        single, `forced` scales scores to sum to 1 (for a blank text to 1 / k each), and each text
-        gets a topic; in mode multi, it has no effect.
+        Texts in which the model reads no context have the calibration `without_context`, if any.
+        In mode single, `forced` scales scores to sum to 1 (for a blank text to 1 / k each), and
+        each text gets a topic; in mode multi, it has no effect.
 
         Returns
         -------
@@ -295,7 +295,7 @@ class Model:
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         mode, in_context = self.mode, self.calibration
-        without = in_context.alone or in_context
+        without = in_context.without_context or in_context
         if len(filled):
             logits, windows[filled] = self._classifier.read(_encodable(texts.select(filled)))
             logits = np.where(has_context[filled], in_context.apply(logits), without.apply(logits))

@@ -376,7 +376,7 @@ class Calibration:
     shares
         Share of the labels with each outcome (`modes.Mode.outcomes`); empty, the default, if
         unknown.
-    alone
+    without_context
         Calibration of texts without context; None, the default, if it is the same one.
     """
 
@@ -385,17 +385,18 @@ class Calibration:
     thresholds: tuple[float, ...] = (1.0,)
     sure: float = NEVER
     shares: tuple[float, ...] = ()
-    alone: Calibration | None = None
+    without_context: Calibration | None = None
 
     def apply(self, logits: Array) -> Array:
         """Calibrate logits (..., r)."""
         return logits * self.scale + self.shift
 
     def check(self, k: int, n: int) -> None:
-        """Raise a ValueError if a field, also of `alone`, is impossible for k topics and n logits.
+        """Raise a ValueError if a field is impossible for k topics and n logits.
 
         There are 1 or n scales, 1 or n shifts, 1 or k thresholds, and 0 or n shares. All numbers
-        are finite and at most `LARGEST` in size, scales above 0 and shares from 0 to 1.
+        are finite and at most `LARGEST` in size, scales above 0 and shares from 0 to 1. All of this
+        holds for `without_context`, too.
         """
         sizes = {"scale": (1, n), "shift": (1, n), "thresholds": (1, k), "shares": (0, n)}
         for name, allowed in sizes.items():
@@ -408,8 +409,8 @@ class Calibration:
             raise ValueError("calibration: a scale is not positive")
         if not all(0 <= share <= 1 for share in self.shares):
             raise ValueError("calibration: a share is not from 0 to 1")
-        if self.alone is not None:
-            self.alone.check(k, n)
+        if self.without_context is not None:
+            self.without_context.check(k, n)
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
@@ -421,6 +422,6 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
-    if fields.get("alone") is not None:
-        fields["alone"] = read_calibration(fields["alone"])
+    if fields.get("without_context") is not None:
+        fields["without_context"] = read_calibration(fields["without_context"])
     return Calibration(**fields)

@@ -142,7 +142,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         _, calibration, _ = calibrate_rows(data, scores, params.calibrate)
         if not without_context.equals(scores):
             _, other, _ = calibrate_rows(data, without_context, params.calibrate)
-            calibration = replace(calibration, alone=other)
+            calibration = replace(calibration, without_context=other)
         fitted = fit_all(data, fit, params.seed)
         languages = fitted.audience(plain_texts(texts)).codes
         with TemporaryDirectory() as parent:

@@ -37,7 +37,7 @@ def main(project: Project, name: str) -> None:
     if (folder / WITHOUT_CONTEXT).exists():
         scores = read_parquet(folder / WITHOUT_CONTEXT)
         tables[WITHOUT_CONTEXT], without_context, _ = calibrate_rows(data, scores, params.calibrate)
-        calibration = replace(calibration, alone=without_context)
+        calibration = replace(calibration, without_context=without_context)
     unfolded = read_parquet(folder / UNFOLDED)
     if len(unfolded):
         tables[UNFOLDED] = calibrated(unfolded, calibration, topics)

@@ -92,7 +92,7 @@ def calibrate_rows(
         calibrated by the other folds of its repeat, and a single fold in halves, each by the other.
     calibration
         Calibration fitted to all rows with hand labels, for the final model, with `sure` (`NEVER`
-        in mode multi or if nothing keeps the promise) and `shares`, without `alone`.
+        in mode multi or if nothing keeps the promise) and `shares`, without `without_context`.
     unlabelled
         `unlabelled` with calibrated scores; no rows if it is None.
     """
@@ -135,7 +135,7 @@ def fit_calibration(known: KnownScores, mode: Mode, caution: float = 1.0) -> Cal
     undo the shifts, so that the same topics are predicted as without them. In mode multi each topic
     has a scale, a shift and the threshold with the highest expected F1. In both, `caution`, 1 by
     default, then multiplies the odds at which a topic is predicted: above 1, fewer are. `sure`,
-    `shares` and `alone` keep their defaults. Without rows, logits stay as they are.
+    `shares` and `without_context` keep their defaults. Without rows, logits stay as they are.
     """
     calibration = (_fit_single if mode.name == "single" else _fit_multi)(known, mode)
     thresholds = mode.stricter_thresholds(np.array(calibration.thresholds), caution)
