@@ -89,3 +89,10 @@ def test_declared_packages_are_imported_or_have_a_reason() -> None:
 def test_the_pipeline_depends_on_nothing_that_only_benchmarks_import() -> None:
     used = set[str]().union(*(imported(folder) for folder in ALLOWED if folder != "benchmarks"))
     assert declared("train") - used <= set(NOT_IMPORTED)
+
+
+def test_the_page_names_every_package_that_a_user_installs() -> None:
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8").lower()
+    extras = [extra for extra in EXTRAS if extra not in ("dev", "bench")]
+    named = {_plain(name) for name in re.findall(r"[\w.-]+", page)}
+    assert {_plain(name) for extra in extras for name in declared(extra)} - named == set()
