@@ -161,3 +161,8 @@ def test_letters_that_the_font_lacks_come_from_another_or_a_note_names_them(
     assert not caplog.records
     figures._fonts("贸易 \u210a", Path("x.png"))
     assert "x.png: no installed font has these letters: 易 贸. Install one" in caplog.text
+
+
+def test_an_axis_of_many_centuries_has_whole_steps() -> None:
+    _, names = figures._ticks(["1200-01", "1200-02", "2025-01"])
+    assert names == ["1370-01", "1570-01", "1770-01", "1970-01"]

@@ -13,7 +13,7 @@ import pytest
 
 from paratopic.inference.model import _default_model, load, predict
 from paratopic.inference.onnx_model import EncoderClassifier
-from paratopic.inference.registry import fetch
+from paratopic.inference.registry import fetch, store_errors
 from paratopic.project.errors import UserError
 from tests.inference.test_manifest import repacked
 from tests.programs import python
@@ -118,3 +118,8 @@ def test_a_damaged_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
         fetch("models:/paratopic@champion", tmp_path)
     # The current directory is still empty, and MLflow's store is the same as before.
     assert list(elsewhere.iterdir()) == [] and not mlflow.is_tracking_uri_set()
+
+
+def test_an_error_of_a_store_without_a_message_is_named() -> None:
+    with pytest.raises(UserError, match=r"^no store: TimeoutError\(\)$"), store_errors("no store"):
+        raise TimeoutError

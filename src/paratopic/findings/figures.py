@@ -61,9 +61,9 @@ STYLED_FOR_COLUMN = matplotlib.style.context(["default", STYLE, INKS, IN_COLUMN]
 SIZE, N_POINTS = (5.4, 3.9), 250
 # Size in inches of one of several small charts, and the number of names on its axis of time.
 SMALL, MOST_TICKS = (3.6, 2.6), 8
-# Steps between names on an axis of time, in months and in other units.
-MONTHS = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100)))
+# Steps between names on an axis of time, in other units than months, and in months.
 STEPS = [step * 10**power for power in range(9) for step in (1, 2, 5)]
+MONTHS = [1, 2, 3, 6, *(12 * years for years in STEPS)]
 # Size in inches of one of two charts side by side in a column of a paper.
 HALF_COLUMN = (1.7, 1.3)
 
@@ -223,7 +223,7 @@ def _ticks(names: Sequence[str]) -> tuple[list[float], list[str]]:
     if min(np.diff(places), default=1) * MOST_TICKS >= span:
         return places, list(names)
     steps = MONTHS if re.fullmatch(r"\d{4}-\d{2}", names[0]) else STEPS
-    step = next((step for step in steps if step * MOST_TICKS >= span), span / MOST_TICKS)
+    step = next(step for step in steps if step * MOST_TICKS >= span)
     ticks = np.arange(-(-places[0] // step) * step, places[-1] + 1, step).tolist()
     return ticks, [value_at(tick, names[0]) for tick in ticks]
 
