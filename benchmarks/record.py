@@ -55,7 +55,9 @@ def parser_of(script: str, about: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
     path = RESULTS / f"{Path(script).stem}.csv"
     parser.add_argument("--results", type=Path, default=path, help="CSV file to add figures to")
-    parser.add_argument("--again", action="store_true", help="measure what the file has, too")
+    parser.add_argument(
+        "--again", action="store_true", help="measure what the file has of this code, too"
+    )
     return parser
 
 
@@ -73,9 +75,10 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
 
 
 def done(options: argparse.Namespace, key: Sequence[str]) -> set[tuple[Any, ...]]:
-    """Keys of the rows that the file of results has, and that are not to be measured again."""
+    """Keys of the rows that the file of results has of this code; none with the option `again`."""
     rows = [] if options.again else saved(options.results)
-    return {tuple(row.get(name) for name in key) for row in rows}
+    is_new = _is_new(options.results)
+    return {tuple(row.get(name) for name in key) for row in rows if is_new[row["made"]]}
 
 
 def only(rows: pd.DataFrame, **wanted: Iterable[object]) -> pd.DataFrame:
@@ -229,24 +232,20 @@ def processor() -> Row:
     return {"processor": fields.get("model name"), "instructions": instructions}
 
 
-def older(path: Path, scripts: Path = FOLDER) -> list[str]:
-    """Tables of which a file of results has rows that are older than the code of their script.
+def older(path: Path) -> list[str]:
+    """Tables of which a file of results has rows that are older than the code of their script."""
+    is_new = _is_new(path)
+    return sorted({row.get("data", "") for row in saved(path) if not is_new[row["made"]]})
 
-    Parameters
-    ----------
-    path
-        The file.
-    scripts
-        Folder of the scripts.
-    """
-    rows = saved(path)
-    used = {row["made"] for row in rows}
-    is_new = {
-        made["id"]: made["code"] == code_digest((scripts / made["script"]).resolve())
+
+def _is_new(path: Path) -> dict[str, bool]:
+    """`made` of a file's rows → whether the code of the script is still that of these rows."""
+    used = {row["made"] for row in saved(path)}
+    return {
+        made["id"]: made["code"] == code_digest((FOLDER / made["script"]).resolve())
         for made in saved(path.with_name(MADE))
         if made["id"] in used
     }
-    return sorted({row.get("data", "") for row in rows if not is_new[row["made"]]})
 
 
 def tidy(folder: Path) -> list[Path]:

@@ -20,7 +20,8 @@ def record(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def scripts(tmp_path: Path) -> Path:
+def scripts(record: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(record, "FOLDER", tmp_path)
     (tmp_path / "measure.py").write_text("import beside\nfrom paratopic.project import errors\n")
     (tmp_path / "beside.py").write_text("x = 1\n")
     return tmp_path
@@ -52,16 +53,18 @@ def test_rows_are_added_or_replaced_by_their_key(record: ModuleType, scripts: Pa
 
 def test_a_result_is_older_once_its_code_has_changed(record: ModuleType, scripts: Path) -> None:
     path = save(record, scripts, *({"data": data, "labels": 4, "method": "a"} for data in "xy"))
-    assert record.older(path, scripts) == []
+    assert record.older(path) == []
     for content, older in (("# one\nx = 1\n", []), ("x = 2\n", ["x", "y"])):
         (scripts / "beside.py").write_text(content)
         record.code_digest.cache_clear()
-        assert record.older(path, scripts) == older
+        assert record.older(path) == older
+        have = record.done(Namespace(results=path, again=False), ["data"])
+        assert have == ({("x",), ("y",)} if not older else set())
     save(record, scripts, {"data": "x", "labels": 4, "method": "a"})
-    assert record.older(path, scripts) == ["y"]
+    assert record.older(path) == ["y"]
     save(record, scripts, {"data": "x", "labels": 4, "method": "b"})
     (scripts / "beside.py").write_text("x = 3\n")
     record.code_digest.cache_clear()
     # One old run among others makes it old.
     save(record, scripts, {"data": "x", "labels": 4, "method": "b"})
-    assert record.older(path, scripts) == ["x", "y"]
+    assert record.older(path) == ["x", "y"]
