@@ -1,13 +1,15 @@
 """How many labels suggestions save: learning curves of suggested against random order.
 
-From a few labels of each class, a batch at a time is labelled with the truth and a head is fitted
-anew on frozen embeddings, as `simulation.frozen` does. Tested on rows that are never labelled.
+From a few labels of each class, a batch at a time is labelled with the truth, and the transformer
+is tuned anew, saved and opened. It answers rows that are never labelled. A curve that the file of
+results already has is not repeated.
 
-    python benchmarks/active_learning.py --data BILLS.parquet 'AGNEWS_*.parquet' --seeds 5
+    python benchmarks/active_learning.py --data BILLS.parquet 'AGNEWS_*.parquet' --seeds 3
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,36 +19,48 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import parser_of, save
-from simulation import Embeddings, embeddings, frozen
+from record import done, only, parser_of, save, saved
 from sklearn.metrics import f1_score
 from tables import Table, markdown, read
 
+from paratopic import load
 from paratopic.annotation.suggestion import choose
-from paratopic.inference.modes import Array, Scores, mode_of, one_hot
+from paratopic.inference.model import Model
+from paratopic.inference.modes import (
+    Array,
+    Calibration,
+    Features,
+    Scores,
+    Targets,
+    mode_of,
+    one_hot,
+)
 from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
+from paratopic.transformer import fit as transformer
 
 SHOTS = 4  # labels of each class at the start
 KEY = ["data", "seed", "labels", "order"]
 Integers = npt.NDArray[np.int64]
+# Features of rows by their numbers, (n, d).
+Embed = Callable[[Integers], Features]
 # Rows to label next, of those whose scores and features are given; how many; a seed.
-Order = Callable[[Scores, Array, int, int], Integers]
+Order = Callable[[Scores, Embed, int, int], Integers]
 
 
-def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+def at_random(scores: Scores, embed: Embed, n: int, seed: int) -> Integers:
     """Whatever comes."""
     return np.random.default_rng(seed).permutation(len(scores))[:n]
 
 
-def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+def suggested(scores: Scores, embed: Embed, n: int, seed: int) -> Integers:
     """What `paratopic suggest` picks."""
-    return choose(mode_of("single").uncertainty(scores), features.__getitem__, n, seed)
+    return choose(mode_of("single").uncertainty(scores), embed, n, seed)
 
 
-def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+def uncertain(scores: Scores, embed: Embed, n: int, seed: int) -> Integers:
     """The smallest margins, however alike."""
     highest = np.sort(scores, axis=1)
     return np.argsort(highest[:, -1] - highest[:, -2], kind="stable")[:n]
@@ -76,33 +90,41 @@ def draw(table: Table, seed: int, pool_rows: int, test_rows: int) -> Drawn:
     return Drawn(pool.reset_index(drop=True), rest[:test_rows])
 
 
+def model_of(texts: Array, truth: Targets, topics: Topics, seed: int, folder: Path) -> Model:
+    """The transformer that learnt from these texts alone, as stage train saves it in a folder."""
+    alone = np.arange(len(texts))
+    examples = Examples(numbered(texts), truth, alone, alone)
+    settings = Project().params.section("transformer")
+    transformer.fit(examples, topics, settings, seed, silent).save(folder, Calibration())
+    return load(folder)
+
+
 def curve(
-    drawn: Drawn, known: Embeddings, order: Order, budget: int, batch: int, seed: int
+    drawn: Drawn, order: Order, budget: int, batch: int, seed: int, folder: Path
 ) -> list[tuple[int, float]]:
-    """Labels and macro-F1, from the first labels to the whole budget."""
+    """Labels and macro-F1, from the first labels to the whole budget; models go into the folder."""
     names = tuple(sorted(set(drawn.pool["label"])))
-    fit = frozen(known)(Topics("single", names))
     texts = drawn.pool["text"].to_numpy(dtype=object)
-    features = np.array([known[text] for text in texts])
     truth = one_hot(np.array([names.index(n) for n in drawn.pool["label"]]), len(names))
     tests = list(drawn.test["text"])
     place = drawn.pool.groupby("label").cumcount().to_numpy()
     labelled = list(np.flatnonzero(place < SHOTS))
     points = []
     while True:
-        alone = np.arange(len(labelled))
-        examples = Examples(numbered(texts[labelled]), truth[labelled], alone, alone)
-        model = fit(examples, seed, silent)
-        answers = [names[row] for row in model.predict_proba(numbered(tests)).argmax(axis=1)]
-        points.append(
-            (len(labelled), float(f1_score(drawn.test["label"], answers, average="macro")))
-        )
-        if len(labelled) >= budget:
+        learnt, n = (texts[labelled], truth[labelled]), len(labelled)
+        model = model_of(*learnt, Topics("single", names), seed, folder / str(n))
+        answers = [names[row] for row in model.predict_proba(tests).argmax(axis=1)]
+        points.append((n, float(f1_score(drawn.test["label"], answers, average="macro"))))
+        if n >= budget:
             return points
         rest = np.setdiff1d(np.arange(len(texts)), labelled)
-        scores = model.predict_proba(numbered(texts[rest]))
-        wanted = min(batch, budget - len(labelled))
-        labelled += list(rest[order(scores, features[rest], wanted, seed * 1000 + len(labelled))])
+        unlabelled = list(texts[rest])
+
+        def embed(rows: Integers, model: Model = model, texts: list[str] = unlabelled) -> Features:
+            return model.embed([texts[row] for row in rows])
+
+        wanted, draw_seed = min(batch, budget - n), seed * 1000 + n
+        labelled += list(rest[order(model.predict_proba(unlabelled), embed, wanted, draw_seed)])
 
 
 def summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -152,31 +174,33 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="parquet files; a glob is one")
     parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=list(ORDERS))
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=200, help="labels, the first ones included")
-    parser.add_argument("--batch", type=int, default=20, help="labels between two trainings")
-    parser.add_argument("--pool-rows", type=int, default=3000)
-    parser.add_argument("--test-rows", type=int, default=2000)
-    parser.add_argument("--kept", type=Path, help="folder that keeps embeddings for another run")
+    parser.add_argument("--batch", type=int, default=46, help="labels between two trainings")
+    parser.add_argument("--pool-rows", type=int, default=1500)
+    parser.add_argument("--test-rows", type=int, default=1500)
     arguments = parser.parse_args()
 
-    params, runs = Project().params, []
-    for pattern in arguments.data:
-        table = read(pattern)
-        seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        drawn = [draw(table, seed, arguments.pool_rows, arguments.test_rows) for seed in seeds]
-        texts = {text for one in drawn for part in (one.pool, one.test) for text in part["text"]}
-        kept = arguments.kept and arguments.kept / f"{table.name}.npz"
-        known = embeddings(sorted(texts), params, kept)
-        for seed, one in zip(seeds, drawn, strict=True):
+    have = {(data, seed, order) for data, seed, _, order in done(arguments, KEY)}
+    tables = [read(pattern) for pattern in arguments.data]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    for seed in seeds:
+        for table in tables:
+            drawn = draw(table, seed, arguments.pool_rows, arguments.test_rows)
             for order in arguments.orders:
-                points = curve(one, known, ORDERS[order], arguments.budget, arguments.batch, seed)
-                runs += [
+                if (table.name, seed, order) in have:
+                    continue
+                with tempfile.TemporaryDirectory() as name:
+                    sizes = arguments.budget, arguments.batch
+                    points = curve(drawn, ORDERS[order], *sizes, seed, Path(name))
+                runs = [
                     {"data": table.name, "seed": seed, "labels": n, "order": order, "macro_f1": f1}
                     for n, f1 in points
                 ]
+                save(arguments.results, runs, KEY, __file__)
                 print(f"{table.name} {seed} {order}: {points[-1][1]:.3f}", flush=True)
-    every = save(arguments.results, runs, KEY, __file__)
+    names = [table.name for table in tables]
+    every = only(pd.DataFrame(saved(arguments.results)), data=names, seed=seeds)
     picture(every, arguments.results.with_suffix(".png"))
     print(markdown(summary(every)))
 

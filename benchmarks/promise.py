@@ -2,43 +2,41 @@
 
 Small labelled sets are drawn from big labelled tables, document by document, with some rows that
 have none of the topics. With `--cut` rows are dealt to made-up documents of so many rows, each with
-a mix of topics of its own, and so many of its rows are drawn at once.
-On a frozen encoder's embeddings the project's head is fitted, cross-validated and calibrated. The
-model then answers the rest of the table, mixed in the same way. The promise is kept where at least
-`calibrate.precision` of the sure predictions are right there.
+a mix of topics of its own, and so many of its rows are drawn at once. The transformer is tuned,
+cross-validated, calibrated and saved. The saved model then answers the rest of the table, mixed in
+the same way. The promise is kept where at least `calibrate.precision` of the sure predictions are
+right there. A set that the file of results already has is not drawn again.
 
-    python benchmarks/promise.py --data BILLS AGNEWS --none other Sports --draws 25
+    python benchmarks/promise.py --data BILLS AGNEWS --none other Sports --draws 8
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import parser_of, save
-from simulation import calibrated, embeddings, frozen, population, without
+from record import done, only, parser_of, save, saved
+from simulation import calibrated, population, trained, without
 from tables import markdown, read
 
+from paratopic import load
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
-from paratopic.inference.modes import has_topic, mode_of
 from paratopic.project.folder import Project
 from paratopic.project.params import Params
-from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Fit
+from paratopic.transformer import fit as transformer
 
-SIZES = (25, 60, 150, 500)
+SIZES = (60, 150, 500)
 NONE_SHARE = 0.16  # of the rows that are drawn, and of those that are answered
 MOST_ROWS = 3000  # with a topic, of a table
-MODE = mode_of("single")
-KEY = ["data", "documents_of", "n"]
+KEY = ["data", "documents_of", "n", "seed"]
 # What is printed of each.
 SHOWN = {
     "table": "{data}",
@@ -84,8 +82,8 @@ def in_documents(rows: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
 
 def trial(
     rows: pd.DataFrame, fit: Fit, topics: Topics, n: int, seed: int, params: Params
-) -> dict[str, float] | None:
-    """Figures of one labelled set; None if its labels are too few for folds."""
+) -> dict[str, float]:
+    """Figures of one labelled set; `sure` is nan if its labels are too few for folds."""
     rng = np.random.default_rng([seed, n])
     articles = rng.permutation(rows["article"].unique())
     rank = pd.Series(np.arange(len(articles)), index=articles)
@@ -97,21 +95,21 @@ def trial(
     try:
         folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
     except TooFewLabels:
-        return None
+        return {"sure": np.nan}
     data = Labelled(labelled, topics, folds)
     scores = cross_validate(data, fit, seed).scores
-    model = fit_all(data, fit, seed)
     _, calibration = calibrated(data, scores, params)
-    answers = apply_calibration(model.predict_proba(numbered(rest["text"])), calibration, MODE)
-    true = targets_of(rest["topic"], topics.names)
-    predicted = MODE.predicted(answers, calibration.thresholds)
-    right = has_topic(predicted & true)
-    sure = has_topic(predicted) & ((answers * predicted).sum(axis=1) >= calibration.sure)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        fit_all(data, fit, seed).save(folder, calibration)
+        answers = load(folder).predict(list(rest["text"]))
+    topic = np.array([answer.topic or "" for answer in answers])
+    sure, right = np.array([answer.sure for answer in answers]), topic == rest["label"].to_numpy()
     return {
         "sure": float(sure.mean()),
         "sure_right": float(right[sure].mean()) if sure.any() else np.nan,
-        "coverage": float(has_topic(predicted).mean()),
-        "right": float((predicted == true).all(axis=1).mean()),
+        "coverage": float((topic != "").mean()),
+        "right": float(right.mean()),
     }
 
 
@@ -121,41 +119,45 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--draws", type=int, default=25, help="of each table and size")
+    parser.add_argument("--draws", type=int, default=8, help="of each table and size")
     parser.add_argument("--cut", type=int, help="rows of made-up documents; default: the table's")
-    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, lines = Project().params, list[dict[str, Any]]()
-    for pattern in arguments.data:
-        table = read(pattern)
-        rows = population(table)
-        rows = without(rows, arguments.none)
+    params, tables = Project().params, [read(pattern) for pattern in arguments.data]
+    have, cut = done(arguments, KEY), arguments.cut
+    fit_of = trained(transformer, params.section("transformer"))
+    for table in tables:
+        rows = without(population(table), arguments.none)
         rows = mixed(rows.sample(frac=1, random_state=params.seed), MOST_ROWS)
-        if arguments.cut:
-            rows = in_documents(rows, arguments.cut, params.seed)
-        kept = arguments.embeddings and arguments.embeddings / f"{table.name} with none.npz"
-        learner = frozen(embeddings(list(rows["text"]), params, kept))
+        if cut:
+            rows = in_documents(rows, cut, params.seed)
         topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
-        for n in arguments.sizes:
-            draws = range(arguments.draws)
-            found = [trial(rows, learner(topics), topics, n, seed, params) for seed in draws]
-            line = {"data": table.name, "documents_of": arguments.cut, "n": n}
-            lines.append(line | summary(found, params.calibrate.precision))
-            print(f"{table.name}, {n} labels: done", flush=True)
-    save(arguments.results, lines, KEY, __file__)
-    print(markdown(lines, SHOWN))
+        for seed in range(arguments.draws):
+            for n in arguments.sizes:
+                about = (table.name, cut, n, seed)
+                if about in have:
+                    continue
+                figures = trial(rows, fit_of(topics), topics, n, seed, params)
+                line = dict(zip(KEY, about, strict=True)) | figures
+                save(arguments.results, [line], KEY, __file__)
+                print(*(f"{key}={value}" for key, value in line.items()), flush=True)
+    names, seeds = [table.name for table in tables], range(arguments.draws)
+    every = only(pd.DataFrame(saved(arguments.results)), data=names, n=arguments.sizes, seed=seeds)
+    every = every[every["documents_of"].isna() if cut is None else every["documents_of"] == cut]
+    print(markdown([*summary(every, params.calibrate.precision)], SHOWN))
 
 
-def summary(found: Sequence[dict[str, float] | None], promised: float) -> dict[str, Any]:
-    """Figures of all labelled sets of a cell."""
-    figures = pd.DataFrame([each for each in found if each])
-    right = figures["sure_right"].dropna()
-    return {
-        "sets": len(figures),
-        "some_sure": len(right),
-        "kept": int((right >= promised).sum()),
-        "lowest": right.min(),
-    } | {key: figures[key].mean() for key in ("sure", "coverage", "right")}
+def summary(runs: pd.DataFrame, promised: float) -> Iterator[dict[str, Any]]:
+    """Figures of all labelled sets of a table and size, without those too small for folds."""
+    for (data, n), part in runs.dropna(subset="sure").groupby(["data", "n"], sort=False):
+        right = part["sure_right"].dropna()
+        yield {
+            "data": data,
+            "n": n,
+            "sets": len(part),
+            "some_sure": len(right),
+            "kept": int((right >= promised).sum()),
+            "lowest": right.min(),
+        } | {key: part[key].mean() for key in ("sure", "coverage", "right")}
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 A project begins with labels at random, and its model ships as stage train makes it, with
 definitions. Further labels are chosen at random, as `paratopic suggest` does, by the smallest
-margins, or as `paratopic suggest --topic` does, for each rare topic in turn. The model that learnt
-from all of them answers rows of other articles. A run that the file of results already has is not
-repeated.
+margins, or for each rare topic in turn: as `paratopic suggest --topic` does, or simply those that
+are most similar to its definition. The model that learnt from all of them answers rows of other
+articles. A run that the file of results already has is not repeated.
 
     python benchmarks/rare.py --data BILLS SENTENCES --none other
 """
@@ -23,7 +23,7 @@ import pandas as pd
 from answers import draw
 from few_shot import codebook
 from record import done, only, parser_of, save, saved
-from simulation import calibrated, population, trained, without
+from simulation import calibrated, embeddings, population, trained, without
 from sklearn.metrics import f1_score
 from tables import Table, markdown, read, with_error
 
@@ -127,6 +127,20 @@ def of_topic(topic: str) -> Order:
     return order
 
 
+def nearest_to(definition: str, params: Params) -> Order:
+    """The texts whose embeddings of the frozen encoder are most similar to a definition's."""
+
+    def order(
+        frame: pd.DataFrame, judged: Sequence[str], model: Model, n: int, seed: int
+    ) -> list[str]:
+        rest = frame[~frame["id"].isin(judged)]
+        known = embeddings([definition, *rest["text"]], params, None)
+        similarity = np.array([known[text] for text in rest["text"]]) @ known[definition]
+        return list(rest["id"].iloc[np.argsort(-similarity, kind="stable")[:n]])
+
+    return order
+
+
 def rare_topics(rows: pd.DataFrame, most: float) -> list[str]:
     """Topics that at most this share of the rows have."""
     shares = rows["label"].value_counts(normalize=True)
@@ -139,19 +153,20 @@ def run(
     """Lines of the results of one draw, for the orders that have none yet."""
     first, pool, tests = draw(rows, options.first, seed, options.pool)
     names, rare = sorted(set(rows["label"]) - {""}), rare_topics(rows, options.rarest)
+    definitions, params = codebook(table.name, names), read_params(Paths().params)
     orders: dict[str, Order] = {"random": at_random, "suggested": suggested, "uncertain": uncertain}
     orders |= {f"topic {name}": of_topic(name) for name in rare}
+    orders |= {f"nearest {name}": nearest_to(definitions[name], params) for name in rare}
     about = (table.name, options.frozen, options.first, options.more, seed)
     missing = [name for name in orders if (*about, name) not in options.have]
     if not missing:
         return
-    definitions = codebook(table.name, names)
     topics = Topics("single", tuple(Topic(name, definitions[name]) for name in names))
     frame = pd.concat([first, pool], ignore_index=True).drop_duplicates("text")
     judged, truth = list(first["id"]), tests["label"].to_numpy()
     # Until they are chosen, nobody has seen their labels.
     frame = frame.assign(**ALONE, label_source="none")
-    project = Project(frame, topics, read_params(Paths().params), options.frozen, seed)
+    project = Project(frame, topics, params, options.frozen, seed)
     with tempfile.TemporaryDirectory() as parent:
         model = model_of(project, judged, Path(parent) / "first")
         for name in missing:

@@ -1,9 +1,10 @@
 """How often slices are named where nothing is wrong, and how often where something is.
 
-Texts are drawn at random from a labelled table. On a frozen encoder's embeddings the project's head
-is fitted, cross-validated and calibrated. Slices that mean nothing are then made in two ways: the
-table's columns are shuffled over the texts, and made-up values are dealt to documents as a whole.
-Slices that are worse are planted: some of their answers, drawn at random, are made wrong.
+Texts are drawn at random from a labelled table. The transformer is tuned, cross-validated and
+calibrated. Slices that mean nothing are then made in two ways, several times: the table's columns
+are shuffled over the texts, and made-up values are dealt to documents as a whole. Slices that are
+worse are planted: some of their answers, drawn at random, are made wrong. A draw that the file of
+results already has is not repeated.
 
     python benchmarks/slices.py --data BILLS --none other --date introduced \\
         --columns veterans_flag truncated summary_version
@@ -18,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import parser_of, rows_of, save
-from simulation import cross_validated, embeddings, frozen, population, without
+from record import done, only, parser_of, rows_of, save, saved
+from simulation import cross_validated, population, trained, without
 from tables import markdown, read
 
 from paratopic.corpus.folds import TooFewLabels
@@ -29,9 +30,11 @@ from paratopic.project.folder import Project
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fit
+from paratopic.transformer import fit as transformer
 
 MOST_ROWS = 2500  # of a table
 CONFIDENCE = 0.95
+KEY = ["data", "seed", "what"]
 # Share of a planted slice's answers that are made wrong.
 PLANTED = 0.3
 # What is printed of each.
@@ -112,8 +115,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--columns", nargs="*", default=[], help="columns that make slices")
     parser.add_argument("--plant", nargs="*", default=["length: longest third"], help="slices")
     parser.add_argument("--labels", type=int, default=300, help="texts that are drawn")
-    parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--shuffles", type=int, default=40, help="of the columns, in each draw")
     return parser.parse_args()
 
 
@@ -131,28 +134,38 @@ def main() -> None:
         rows = rows.sample(MOST_ROWS, random_state=params.seed)
     frame = rows[["id", "article", "text"]].assign(heading="", position=0, ordered=False)
     frame = frame.merge(fields, on="id")
-    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
     topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
     where = [(column, value) for column, value in (name.split(": ") for name in arguments.plant)]
-    fit = frozen(embeddings(list(rows["text"]), params, kept))(topics)
-    lines: list[dict[str, object]] = []
-    for number in range(arguments.draws):
+    fit = trained(transformer, params.section("transformer"))(topics)
+    have = {seed for data, seed, _ in done(arguments, KEY) if data == table.name}
+    for seed in range(arguments.draws):
+        if seed in have:
+            continue
         drawn = rows.sample(
-            arguments.labels, random_state=np.random.default_rng([params.seed, number])
+            arguments.labels, random_state=np.random.default_rng([params.seed, seed])
         )
         drawn = drawn.sort_values("id", ignore_index=True)
         try:
-            answers = answers_of(drawn, fit, topics, params, number)
+            answers = answers_of(drawn, fit, topics, params, seed)
         except TooFewLabels:
             continue
         columns = slice_columns(frame, list(answers.table["id"]), {})
-        lines += list(lines_of_draw(answers, columns, where, number))
-    runs = pd.DataFrame(lines).groupby("what", sort=False)
-    shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))
-    shares["error"] = (shares["named"] * (1 - shares["named"]) / shares["reports"]) ** 0.5
-    found = shares.reset_index().assign(data=table.name)
-    save(arguments.results, rows_of(found), ["data", "what"], __file__)
-    print(markdown(rows_of(found), SHOWN))
+        lines = [
+            line
+            for number in range(arguments.shuffles)
+            for line in lines_of_draw(answers, columns, where, seed * arguments.shuffles + number)
+        ]
+        runs = pd.DataFrame(lines).groupby("what", sort=False)
+        shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))
+        shares = shares.reset_index().assign(data=table.name, seed=seed)
+        save(arguments.results, rows_of(shares), KEY, __file__)
+        print(f"{table.name} {seed}: done", flush=True)
+    wanted = {"data": [table.name], "seed": range(arguments.draws)}
+    every = only(pd.DataFrame(saved(arguments.results)), **wanted).groupby(["data", "what"], sort=False)
+    means = every.agg(
+        n=("n", "mean"), reports=("reports", "sum"), named=("named", "mean"), error=("named", "sem")
+    )
+    print(markdown(rows_of(means.reset_index()), SHOWN))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ table's own second annotator, rules of `rules.json`, or stand-ins that are right
 their answers. People label a few of them. Each method then learns from the same texts: hand labels
 alone, the sources alone, both by trust, both by majority vote, where every answer counts as one by
 hand, and both by the label model of Snorkel, if it is installed and there are the three sources
-that it needs. A frozen encoder stands in for the transformer (see `simulation`).
+that it needs. What learns is the transformer. A source that the file of results already has is not
+measured again.
 
-    python benchmarks/weak.py --data TABLE.parquet --labels 4 40 --draws 20
+    python benchmarks/weak.py --data TABLE.parquet --labels 40 --draws 3
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from record import parser_of, save
-from simulation import Embeddings, embeddings, frozen, population
+from record import done, only, parser_of, rows_of, save, saved
+from simulation import population, trained
 from sklearn.metrics import f1_score
 from tables import markdown, read
 
@@ -37,6 +38,8 @@ from paratopic.project.folder import Project
 from paratopic.project.texts import numbered
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all
+from paratopic.training.examples import Fit
+from paratopic.transformer import fit as transformer
 
 RULES = Path("benchmarks/rules.json")
 # What learns, in the order of the printed columns.
@@ -118,12 +121,12 @@ def answered(given: Sequence[Sequence[Sequence[str]]], names: Sequence[str]) -> 
 
 
 def learn_and_test(
-    rows: pd.DataFrame, tests: pd.DataFrame, topics: Topics, known: Embeddings, seed: int
+    rows: pd.DataFrame, tests: pd.DataFrame, topics: Topics, fit: Fit, seed: int
 ) -> float:
-    """Macro-F1 on the tests of a head that is fitted to rows."""
+    """Macro-F1 on the tests of a model that is fitted to rows."""
     rows = rows[rows["label_source"] != "none"].reset_index(drop=True)
     data = Labelled(rows, topics, no_folds(rows, "").table, weak=votes_in(rows))
-    scores = fit_all(data, frozen(known)(topics), seed).predict_proba(numbered(tests["text"]))
+    scores = fit_all(data, fit, seed).predict_proba(numbered(tests["text"]))
     predicted = np.array(topics.names)[scores.argmax(axis=1)]
     return float(100 * f1_score(tests["label"], predicted, average="macro", zero_division=0))
 
@@ -249,13 +252,13 @@ def measure(
     rows: pd.DataFrame,
     tests: pd.DataFrame,
     cells: Callable[[np.random.Generator], list[Any]],
-    known: Embeddings,
+    fit: Fit,
+    topics: Topics,
     hand: int,
     seeds: range,
     trust_draws: int,
 ) -> dict[str, Any]:
     """Mean macro-F1 of each method over seeds, and how near the trust is to the truth."""
-    topics = Topics("single", tuple(sorted(set(rows["truth"]))))
     figures: dict[str, list[float]] = {}
     trusts = []
     for seed in range(seeds.start, seeds.start + max(len(seeds), trust_draws)):
@@ -266,7 +269,7 @@ def measure(
         trusts.append(trust_against_truth(answered_rows, labelled, topics))
         if seed in seeds:
             for name, learnt in methods(answered_rows, by_hand, seed, topics):
-                score = learn_and_test(learnt, tests, topics, known, seed)
+                score = learn_and_test(learnt, tests, topics, fit, seed)
                 figures.setdefault(name, []).append(score)
     compared = np.concatenate(trusts)
     lead = np.array(figures["both"]) - np.array(figures["hand"])
@@ -310,11 +313,10 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[40], help="labels by hand")
     parser.add_argument("--weak", type=int, default=2000, help="texts with weak answers, at most")
     parser.add_argument("--tests", type=int, default=1000, help="texts to test on, at most")
-    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="number of the first draw")
     parser.add_argument("--trust-draws", type=int, default=100, help="draws of trust alone")
     parser.add_argument("--only", nargs="*", help="names of the sources; default: all")
-    parser.add_argument("--embeddings", type=Path, help="folder to keep embeddings in")
     wish = parser.parse_args()
     params = Project().params
     table = read(wish.data, wish.leave_out)
@@ -326,21 +328,23 @@ def main() -> None:
     n = min(wish.weak, 2 * len(every) // 3)
     rows, tests = every[:n].reset_index(drop=True), every[n : n + wish.tests]
     rows = rows.rename(columns={"label": "truth"}).assign(label=rows["topic"].map(list))
-    kept = wish.embeddings and wish.embeddings / f"weak_{table.name}.npz"
-    known = embeddings([*rows["text"], *tests["text"]], params, kept)
-    results: list[dict[str, Any]] = []
+    topics = Topics("single", tuple(sorted(set(rows["truth"]))))
+    fit = trained(transformer, params.section("transformer"))(topics)
     about = {"texts": len(rows), "tests": len(tests), "draws": wish.draws}
     about["trust_draws"] = wish.trust_draws
-    seeds = range(wish.first, wish.first + wish.draws)
-    for name, cells in sources_of(rows, table.name).items():
-        if wish.only and name not in wish.only:
-            continue
+    have, seeds = done(wish, KEY), range(wish.first, wish.first + wish.draws)
+    names = [name for name in sources_of(rows, table.name) if not wish.only or name in wish.only]
+    for name in names:
         for hand in wish.labels:
-            line = measure(rows, tests, cells, known, hand, seeds, wish.trust_draws)
-            results.append(dict(zip(KEY, (table.name, hand, name), strict=True)) | about | line)
+            if (table.name, hand, name) in have:
+                continue
+            cells = sources_of(rows, table.name)[name]
+            line = measure(rows, tests, cells, fit, topics, hand, seeds, wish.trust_draws)
+            line = dict(zip(KEY, (table.name, hand, name), strict=True)) | about | line
+            save(wish.results, [line], KEY, __file__)
             print(f"{name}, {hand} labels: done", flush=True)
-    save(wish.results, results, KEY, __file__)
-    print(markdown(results, SHOWN))
+    wanted = {"data": [table.name], "labels": wish.labels, "source": names}
+    print(markdown(rows_of(only(pd.DataFrame(saved(wish.results)), **wanted)), SHOWN))
 
 
 if __name__ == "__main__":

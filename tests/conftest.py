@@ -18,15 +18,14 @@ from filelock import FileLock
 from hypothesis import settings
 
 from paratopic.inference.model import Model, load
-from paratopic.project.codebook import edit_yaml
 from paratopic.project.files import atomic_write
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from tests import pages, warm
 from tests.documents import altered
-from tests.encoders import save_encoder
-from tests.programs import QUICK, ROOT, Cli, Printed, run_cli, sh
-from tests.samples import CONTEXT_WEIGHTS, FILLER, PARAMS, TOPICS, WORDS, examples, paragraph
+from tests.encoders import save_tiny_encoder
+from tests.programs import QUICK, Cli, Printed, first_results, run_cli
+from tests.samples import CONTEXT_WEIGHTS, PARAMS, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
 # Property tests have the same inputs in each run, so that their results can be repeated. `pytest -m
@@ -127,19 +126,7 @@ def data(rows: pd.DataFrame, topics: Topics) -> Examples:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an encoder with one layer, random weights and its own vocabulary."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = special + sorted({*FILLER}.union(*WORDS.values()))
-    numbers = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(numbers, "[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return save_encoder(tmp_path_factory.mktemp("encoder"), tokenizer, special)
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")
@@ -197,36 +184,14 @@ def project(
     shared = shared_folder / "first-results"
     with FileLock(f"{shared}.lock"):
         if not shared.exists():
+            trace = shared.with_name(TRACE)
+            trace.mkdir(exist_ok=True)
+            tracing = {"PYTHONPATH": str(HERE / "trace"), "PARATOPIC_TRACE": str(trace)}
             with atomic_write(shared) as draft:
-                _first_results(draft, tiny_encoder)
+                first_results(draft, str(tiny_encoder), **tracing)
     folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(shared, folder)
     return folder
-
-
-def _first_results(folder: Path, encoder: Path) -> None:
-    for name in ("seeds", ".dvc"):
-        ignored = shutil.ignore_patterns("cache", "tmp", "config.local")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(ROOT / name, folder)
-    quick_settings = {"encoder": str(encoder), "epochs": 2, "max_tokens": 32, "train_tokens": 16}
-
-    def change(params: dict[str, dict[str, object]]) -> None:
-        params["split"]["n_repeats"] = 2
-        params["transformer"].update(quick_settings)
-
-    edit_yaml(folder / "params.yaml", folder, change)
-    sh(folder, "git", "init", "-q")
-    sh(folder, "git", "config", "user.email", "test@example.org")
-    sh(folder, "git", "config", "user.name", "test")
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "commit", "-qm", "start")
-    trace = folder.with_name(TRACE)
-    trace.mkdir(exist_ok=True)
-    sh(folder, "dvc", "repro", PYTHONPATH=str(HERE / "trace"), PARATOPIC_TRACE=str(trace))
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "commit", "-qm", "first results")
 
 
 @pytest.fixture(scope="session")

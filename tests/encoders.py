@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.samples import FILLER, WORDS
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -54,3 +56,19 @@ def save_encoder(
         str(folder / "encoder"), create_model_card=False
     )
     return folder / "encoder"
+
+
+def save_tiny_encoder(folder: Path) -> Path:
+    """Save an encoder with one layer, random weights and the vocabulary of the samples."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = special + sorted({*FILLER}.union(*WORDS.values()))
+    numbers = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(numbers, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return save_encoder(folder, tokenizer, special)

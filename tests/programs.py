@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from paratopic.cli import app
+from paratopic.project.codebook import edit_yaml
 from paratopic.project.folder import Project
 
 if TYPE_CHECKING:
@@ -73,6 +74,35 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     assert (run.returncode != 0) == fails, run.stdout
     assert "Traceback" not in run.stdout, run.stdout
     return run.stdout
+
+
+def first_results(folder: Path, encoder: str, **env: str) -> None:
+    """Make a copy of the project in an empty folder, with quick settings, and run its pipeline."""
+    for name in ("seeds", ".dvc"):
+        ignored = shutil.ignore_patterns("cache", "tmp", "config.local")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    quick_settings = {"encoder": encoder, "epochs": 2, "max_tokens": 32, "train_tokens": 16}
+
+    def change(params: dict[str, dict[str, object]]) -> None:
+        params["split"]["n_repeats"] = 2
+        params["transformer"].update(quick_settings)
+
+    edit_yaml(folder / "params.yaml", folder, change)
+    start_repository(folder, "start")
+    sh(folder, "dvc", "repro", fails=False, **env)
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "first results")
+
+
+def start_repository(folder: Path, message: str) -> None:
+    """Commit a folder's files to a new repository."""
+    sh(folder, "git", "init", "-q")
+    sh(folder, "git", "config", "user.email", "test@example.org")
+    sh(folder, "git", "config", "user.name", "test")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", message)
 
 
 def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -78,24 +78,3 @@ def test_shares_of_documents_are_measured(told_apart: Path, lines_of: Benchmark)
     figures = {line["method"]: line for line in lines if line["what"] == "documents"}
     assert figures["corrected"]["rmse"] < figures["labels alone"]["rmse"]
     assert figures["corrected"]["covered"] > 0.7  # of 12 intervals
-
-
-def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of: Benchmark) -> None:
-    options = ["--none", "other", "--draws", "3", "--embeddings", str(told_apart)]
-    sizes = ["--first", "40", "--more", "60"]
-    lines = lines_of("sampling", told_apart, *options, *sizes)
-    kinds = {line["labels"]: line for line in lines}
-    assert [*kinds] == ["random", "suggested", "uncertain", "mixed", "mixed, weighted"]
-    assert all(line["draws"] == 3 for line in lines)
-    # The model is nearly always right, so that its shares are too, however labels were chosen.
-    assert all(line["shares_gap"] < 2 and 0.9 < line["accuracy"] <= 1 for line in lines)
-    assert all(abs(line["accuracy_gap"]) < 0.15 for line in lines)
-
-
-def test_slices_are_named_where_they_are_planted(told_apart: Path, lines_of: Benchmark) -> None:
-    options = ["--date", "day", "--columns", "outlet", "--plant", "outlet: 1", "--draws", "4"]
-    kept = ["--embeddings", str(told_apart), "--labels", "120"]
-    lines = {line["what"]: line for line in lines_of("slices", told_apart, *options, *kept)}
-    assert [*lines] == ["shuffled over texts", "dealt to documents", "planted in outlet: 1"]
-    assert lines["planted in outlet: 1"]["named"] >= 0.75  # of 40 answers 12 are made wrong
-    assert lines["shuffled over texts"]["named"] <= 0.25

@@ -19,9 +19,9 @@ SCRIPTS = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
 # What other scripts import or start, or what measures nothing.
 SHARED = {"engines", "recipes", "record", "simulation", "tables"}
 # What test_benchmarks.py runs, on embeddings that are given, and test_spark_page.py.
-ELSEWHERE = {"sampling", "shares_frozen", "slices", "spark"}
+ELSEWHERE = {"shares_frozen", "spark"}
 OPTIONS = {
-    "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
+    "active_learning": "--seeds 1 --budget 36 --pool-rows 120 --orders random suggested",
     "answers": "--none other --labels 40 --draws 1 --unlabelled 40 "
     "--methods nearest frozen fine-tuned scikit-learn baseline paratopic",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
@@ -44,6 +44,9 @@ OPTIONS = {
     "rare": "--none other --first 40 --more 10 --pool 80 --rarest 0.4 --draws 1 --frozen",
     "predict": "--shots 4 --rows 40 --engines paratopic",
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
+    "sampling": "--none other --first 24 --more 12 --draws 1",
+    "slices": "--none other --date introduced --columns veterans_flag --labels 60 --draws 1 "
+    "--shuffles 2",
     "regression": "--none other --time year --sizes 60 --draws 2",
     "scale": "--rows 80 --stages prepare 'one fit' scikit-learn",
     "shares": "--none other --time year --by year --per 5 --draws 1 --model baseline",
@@ -52,7 +55,8 @@ OPTIONS = {
 }
 # Scripts that add to their results, and do not repeat a run.
 RESUMED = {"answers", "context", "few_shot", "interval_coverage", "many_labels", "multi_label"}
-RESUMED |= {"estimator", "languages", "rare", "scale", "shares"}
+RESUMED |= {"active_learning", "estimator", "languages", "promise", "rare", "sampling", "scale"}
+RESUMED |= {"shares", "slices", "weak"}
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "errs_alike", "leakage", "significance"}
 
