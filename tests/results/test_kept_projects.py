@@ -36,7 +36,7 @@ def test_results_and_models_say_what_they_said(kept: Path) -> None:
     assert flat(about(kept)) == pytest.approx(before, abs=0.02)
 
 
-@pytest.mark.parametrize("command", ["report", "status", "errors", "suggest"])
+@pytest.mark.parametrize("command", ["report", "status", "errors", "review"])
 def test_commands_read_it(
     command: str, kept: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
