@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from paratopic import __version__
 from paratopic.cli.app import COMMANDS
 from tests.documents import PAGE, save
 from tests.programs import Cli
@@ -38,7 +38,7 @@ def test_errors_are_printed_with_quiet(cli: Cli, tmp_path: Path) -> None:
 def test_the_version_is_printed_and_the_list_of_commands_matches_their_help(
     monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
-    assert cli("--version") == f"paratopic {version('paratopic')}\n"
+    assert cli("--version") == f"paratopic {__version__}\n"
     monkeypatch.setenv("COLUMNS", "200")
     for name, help_text in COMMANDS.items():
         assert help_text in cli(name, "--help")

@@ -125,8 +125,8 @@ def test_tables_for_papers_have_what_is_printed(cli: Cli) -> None:
         )
     assert "| topic | 2025-09 minus 2025-04 |" in changes
     latex = Path("a.tex").read_text().splitlines()
-    assert latex[3] == r"\begin{tabular}{lrrrrr}" and latex.count(r"\end{tabular}") == 2
-    assert latex[5].endswith(r"& labels \\") and latex[-1].startswith("% ")
+    assert latex[4] == r"\begin{tabular}{lrrrrr}" and latex.count(r"\end{tabular}") == 2
+    assert latex[6].endswith(r"& labels \\") and latex.count(r"\end{minipage}") == 1
 
 
 def test_the_unit_of_the_project_is_named_in_place_of_paragraphs(cli: Cli) -> None:

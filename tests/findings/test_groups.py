@@ -24,7 +24,7 @@ from paratopic.findings.groups import (
 )
 from paratopic.findings.population import Corpus, Counted, CrossPredictor, corpus_of
 from paratopic.findings.share_tables import change_table
-from paratopic.findings.wording import notes, outlook, overview, sentence
+from paratopic.findings.wording import left_out, notes, overview, sentence
 from paratopic.inference.modes import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topics
@@ -166,7 +166,7 @@ def test_boilerplate_and_its_labels_do_not_count(counted: Counted) -> None:
     findings, n = find_shares(corpus, [], 0.95), int(frame["boilerplate"].sum())
     assert findings.table["share"].iloc[0] == pytest.approx(0)
     assert counted == "articles" or findings.table["paragraphs"].iloc[0] == N - n
-    assert f"Not counted: {n} paragraphs of boilerplate" in outlook(findings, corpus)[0]
+    assert f"Not counted: {n} paragraphs of boilerplate" in left_out(corpus)[0]
     others = frame["id"][~frame["boilerplate"]].tolist()
     assert predicted_ids == ([] if counted == "articles" else others)
 

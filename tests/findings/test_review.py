@@ -156,7 +156,7 @@ def here(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_lists_and_writes_doubtful_labels(here: Path, cli: Cli) -> None:
     printed = cli("review")
     assert "1 of 3 hand labels doubtful (1 listed)" in printed
-    assert "security (suggestion: trade 0.90): the models say otherwise" in printed
+    assert "(suggestion: trade, mean of the models 0.90)" in printed
     assert printed.startswith("row 3  p001 (speaker Ann)")
     assert "word1 is 1" in printed and "word0" not in printed
     assert not list(here.glob("*.csv"))

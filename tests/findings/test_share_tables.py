@@ -72,13 +72,13 @@ def test_numbers_of_shares_differences_and_trends_are_one_table() -> None:
 
 def test_names_are_escaped_in_papers() -> None:
     shown = {"Shares (in %)": share_table(findings(), ["outlet"]), "Changes": None}
-    latex = as_text(shown, ["* few"], ".tex").splitlines()
+    latex = as_text(shown, ["* few: 5%"], ".tex").splitlines()
     begin = [r"\begin{table}", r"\centering", r"\caption{Shares (in \%)}"]
-    assert latex[:4] == [*begin, r"\begin{tabular}{lrrr}"]
-    assert latex[5] == (
+    assert latex[:5] == [*begin, r"\label{tab:shares}", r"\begin{tabular}{lrrr}"]
+    assert latex[6] == (
         r"outlet & R\&D\_50\% & {[}sic] \textbar{} \textless{}a\textgreater{} & labels \\"
     )
-    assert latex[-3:] == [r"\end{table}", "", "% * few"]
+    assert latex[-3:] == [r"* few: 5\%\par", r"\end{minipage}", r"\end{table}"]
     changes = as_text({"Changes": change_table(findings())}, [], ".tex")
     assert r"& $-$15.0 ($-$20.0 to $-$10.0) &" in changes
     markdown = as_text(shown, ["* few"], ".md").splitlines()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from paratopic import __version__
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 
@@ -77,7 +77,7 @@ app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, pretty_exceptions_enable
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"paratopic {version('paratopic')}")
+        print(f"paratopic {__version__}")
         raise typer.Exit
 
 

@@ -43,8 +43,8 @@ def import_labels(
         _merge(project, path, content, name)
     _warn_of_gaps_in_draw(project, contents.values())
     steps = {
-        f"edit {path}": "give the rows that were left out an answer (in a sheet, write a topic, or "
-        "none, in the column topics), then import it again"
+        f"edit {path}": "mend the rows that were left out (in a sheet, the column topics has a "
+        "topic, or none), then import it again"
         for path, content in contents.items()
         if content.problems or exchange.EMPTY in content.skipped or not content.labels
     }

@@ -141,7 +141,8 @@ def _print_rows(project: Project, rows: pd.DataFrame, n: int) -> pd.DataFrame:
     for row in listed.to_dict("records"):
         label = row["votes"] if "votes" in row else topics_in_words(row["label"])
         if row["suggestion"]:
-            label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
+            mean = f"mean of the models {row['confidence']:.2f}"
+            label += f" (suggestion: {row['suggestion']}, {mean})"
         verdicts.append(f"{label}: {row['reason']}")
     shortened = listed["text"].map(first_words)
     _print_labels(project, listed.assign(text=shortened, verdict=verdicts))

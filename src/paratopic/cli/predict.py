@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 TABLES = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)  # Suffixes of tables.
 N_CHARACTERS = 80  # Characters of a labelled paragraph that are shown.
+MOST_SHOWN = 200  # Characters of a predicted paragraph that are shown.
 
 ModelOption = Annotated[
     str | None,
@@ -229,7 +230,8 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     for paragraph, _, prediction, explanation, nearest in rows:
         topics = "; ".join(prediction.topics) or NO_TOPIC_SHORT
         sure = "✓" if prediction.sure else ""
-        text = _explanation_text(explanation, nearest) if explanation else paragraph.text
+        words = Text(shortened(paragraph.text, MOST_SHOWN))
+        text = _explanation_text(explanation, nearest) if explanation else words
         table.add_row(topics, f"{prediction.confidence:.2f}", sure, text)
     stdout_console().print(table)
     if not all(row.prediction.topics for row in rows):
@@ -239,7 +241,12 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
             "The number before a sentence is by how much the logit of the most probable topic "
             "falls without the sentence."
         )
-        print("Rare topics are named from a lower probability on, so that they are found, too.")
+    named = [row.prediction for row in rows if row.prediction.topics]
+    if why or any(prediction.confidence < 0.5 for prediction in named):
+        print(
+            "Rare topics are named from a lower probability on, so that they are found, too: the "
+            "model's card has these probabilities."
+        )
     if any(row.nearest for row in rows):
         print(
             "Lines that begin with ≈ are the labelled paragraphs most similar to this one: "
@@ -320,14 +327,17 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
 def _print_counts(model: Model, done: jobs.Progress) -> None:
     """Print counts (not empty) and shares of predicted outcomes, shares of labels, and caveats."""
     n_texts = sum(done.counts)
-    label_shares = [f"{100 * share:.0f}" for share in model.calibration.shares]
+    # A topic without a share has no label that the model was measured with.
+    shares = model.calibration.shares
+    label_shares = [f"{100 * share:.0f}" if share else "–" for share in shares]
     headings = ("count", "% of answers", "% of labels")
     columns = [Column(heading, justify="right") for heading in headings]
     table = Table("answer", *columns, box=box.SIMPLE_HEAD)
     names = [*model.classes_, "none"]
     for name, count, label_share in zip_longest(names, done.counts, label_shares):
         if count is not None:
-            table.add_row(name, f"{count:,}", f"{100 * count / n_texts:.0f}", label_share or "")
+            share = f"{100 * count / n_texts:.0f}"
+            table.add_row(name, f"{count:,}", share, label_share or "")
     stdout_console().print(table)
     print(
         "These counts are not the true shares of the topics, because models miss rare topics. "
@@ -344,7 +354,8 @@ def _print_counts(model: Model, done: jobs.Progress) -> None:
             note_changes(Project(), model.folder)
     print(
         f"By the model's own probabilities, about {done.right / n_texts:.0%} of these answers are "
-        "right, if the texts are new to it and like the labelled ones."
+        "right, if the texts are new to it and like the labelled ones. Do not rely on this before "
+        "about 300 labels name a topic."
     )
 
 

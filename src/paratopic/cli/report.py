@@ -254,7 +254,8 @@ def _topic_notes(data: Labelled, metrics: Metrics | None) -> list[str]:
         )
     if unmeasured:
         notes.append(
-            f"{shortened_list(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`"
+            f"{shortened_list(unmeasured, MOST_NAMED)}: not measured by the last `dvc repro`. "
+            "A topic is measured once two articles have labels of it, and `dvc repro` has run"
         )
     if not counts[NO_TOPIC]:
         notes.append(

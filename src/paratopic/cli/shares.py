@@ -106,7 +106,7 @@ def shares(
     method = "counted" if is_count else f"{confidence:.0%} intervals"
     title = labelling.in_units(f"Shares of the {unit}, {method}")
     _print_tables(findings, columns, title)
-    notes = [wording.counting_rule(unit, not distinct)]
+    notes = [wording.counting_rule(unit, not distinct), *wording.left_out(corpus)]
     if not is_count:
         notes += [labelling.basis, wording.method(corpus), wording.population(corpus)]
     lines = [*wording.notes(findings), wording.sentence(findings, corpus, confidence)]
@@ -199,16 +199,19 @@ def _write(
     """Write shares and changes: numbers (.csv, .json), tables in % (.md, .tex), or else a plot.
 
     .json has the title as "about", tables have the footnotes, and the plot leaves out trends.
+    Changes without an interval are left out.
     """
     suffix, table = path.suffix.lower(), findings.table
+    changes = findings.changes[findings.changes["low"].notna()]
     if not findings.errs_alike:
         warning = f"{BORROWED}; labels contradict that: do not report"
         table = table.replace({"rests_on": {BORROWED: warning}})
     if suffix == ".csv":
-        files.write_csv(path, number_table(replace(findings, table=table)).round(DECIMALS))
+        numbers = number_table(replace(findings, table=table, changes=changes))
+        files.write_csv(path, numbers.round(DECIMALS))
     elif suffix == ".json":
         content: dict[str, object] = {"about": title}
-        for name, part in {"shares": table, "changes": findings.changes}.items():
+        for name, part in {"shares": table, "changes": changes}.items():
             rows = part.astype(object).where(part.notna(), None)
             content[name] = rows.to_dict("records")
         files.write_json(path, content)

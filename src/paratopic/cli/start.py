@@ -119,7 +119,7 @@ def new_topics(names: Sequence[str]) -> Topics:
     try:
         return Topics("single", tuple(Topic(name, default_definition(name)) for name in names))
     except ValueError as error:
-        raise UserError(f"--topics: {error}") from None
+        raise UserError(f"--topics: {error} (commas separate topics)") from None
 
 
 def create(folder: Path, topics: Topics, source: Source = SEEDS) -> str:

@@ -124,12 +124,16 @@ def as_text(shown: Mapping[str, Cells | None], notes: Sequence[str], suffix: str
     """Write tables, and the notes below them, in Markdown (".md") or as LaTeX (".tex").
 
     `shown` maps titles to tables; an entry with None is left out with its title. LaTeX needs no
-    package, has titles as captions, and notes as comments.
+    package, has titles as captions, and notes below the first table.
     """
-    write = _markdown if suffix == ".md" else _latex
-    parts = [write(title, table) for title, table in shown.items() if table]
-    lines = [_paragraph(note) if suffix == ".md" else f"% {note}\n" for note in notes]
-    return "\n".join([*parts, "".join(lines)]).rstrip("\n") + "\n"
+    tables = [(title, table) for title, table in shown.items() if table]
+    if suffix == ".md":
+        parts = [_markdown(title, table) for title, table in tables]
+        parts.append("".join(map(_paragraph, notes)))
+    else:
+        below = [notes, *[()] * len(tables)]
+        parts = [_latex(*table, lines) for table, lines in zip(tables, below, strict=False)]
+    return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def _markdown(title: str, table: Cells) -> str:
@@ -145,17 +149,28 @@ def _paragraph(text: str) -> str:
     return text.replace("*", r"\*") + "\n\n"
 
 
-def _latex(title: str, table: Cells) -> str:
+def _latex(title: str, table: Cells, notes: Sequence[str]) -> str:
     align = "l" * len(table.words) + "r" * len(table.figures)
     head = _latex_row([*table.words, *table.figures])
     rows = map(_latex_row, table.rows)
-    begin = [r"\begin{table}", r"\centering", rf"\caption{{{title.translate(_TEX)}}}"]
-    lines = [rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *rows, r"\hline"]
-    return "\n".join([*begin, *lines, r"\end{tabular}", r"\end{table}", ""])
+    label = title.split()[0].lower()
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(title)}}}"]
+    lines += [rf"\label{{tab:{label}}}", rf"\begin{{tabular}}{{{align}}}", r"\hline", head]
+    lines += [r"\hline", *rows, r"\hline", r"\end{tabular}"]
+    if notes:
+        lines += ["", r"\medskip", r"\begin{minipage}{\linewidth}", r"\footnotesize"]
+        lines += [rf"{_tex(note)}\par" for note in notes]
+        lines.append(r"\end{minipage}")
+    return "\n".join([*lines, r"\end{table}", ""])
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cell.translate(_TEX) for cell in cells) + r" \\"
+    return " & ".join(map(_tex, cells)) + r" \\"
+
+
+def _tex(text: str) -> str:
+    """Escape a text; two hyphens, as before options, stay two."""
+    return text.translate(_TEX).replace("--", "-{}-")
 
 
 def _share_cell(row: Mapping[Hashable, Any], separator: str) -> str:

@@ -182,7 +182,10 @@ def clustering(corpus: Corpus) -> str:
 
 
 def marks(findings: Findings) -> list[str]:
-    """Explain effective labels, and "=" and "*" after shares, in a line for each that occurs."""
+    """Explain effective labels, "=" and "*" after shares, and times with few articles.
+
+    There is a line for each that occurs.
+    """
     lines = [EFFECTIVE] if findings.is_effective else []
     if (findings.table["rests_on"] == COUNT).any():
         lines.append(
@@ -200,6 +203,14 @@ def marks(findings: Findings) -> list[str]:
             p = write_p(findings.differ)
             line += f" A test contradicts this ({p}): do not report the shares marked *."
         lines.append(line)
+    articles = findings.parts.drop_duplicates(findings.table.columns[0])["articles"]
+    n_alone = int((articles == 1).sum())
+    if findings.is_time and n_alone >= len(articles) / 2:
+        lines.append(
+            f"{n_alone} of {len(articles)} values of {findings.table.columns[0]} have one article: "
+            "a change may be a difference between articles, not one in time. Intervals with "
+            "--new-articles take that into account."
+        )
     return lines
 
 
@@ -262,8 +273,8 @@ def counting_rule(counted: Counted, copies: bool) -> str:
     return f"{COUNTS[counted]} If a text occurs several times, {rule}."
 
 
-def outlook(findings: Findings, corpus: Corpus) -> list[str]:
-    """Lines on frames, on boilerplate left out, and on labels or articles to narrow intervals."""
+def left_out(corpus: Corpus) -> list[str]:
+    """Lines on texts that shares are not of: those outside of the frames, and boilerplate."""
     lines = []
     if corpus.frames:
         frames = shortened_list(list(corpus.frames), MOST_LISTED)
@@ -272,8 +283,14 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
             "label --random` draws from all paragraphs."
         )
     if corpus.n_boilerplate:
-        left_out = plural(corpus.n_boilerplate, "paragraph")
-        lines.append(f"Not counted: {left_out} of boilerplate (prepare.skip_boilerplate).")
+        n_left_out = plural(corpus.n_boilerplate, "paragraph")
+        lines.append(f"Not counted: {n_left_out} of boilerplate (prepare.skip_boilerplate).")
+    return lines
+
+
+def outlook(findings: Findings, corpus: Corpus) -> list[str]:
+    """Lines on labels or articles that would narrow intervals."""
+    lines = []
     if corpus.clusters is not None:
         lines.append("To narrow these intervals, add articles: more labels help less.")
         return lines
@@ -376,7 +393,8 @@ class Overview:
     sentences
         Sentences to cite, on the whole corpus and on groups.
     outlook, counting_rule, method
-        Texts of the functions with these names; `method` ends with that of `population`.
+        Texts of the functions with these names; `counting_rule` ends with those of `left_out`, and
+        `method` with that of `population`.
     """
 
     overall: Findings
@@ -404,7 +422,7 @@ def overview(
         by,
         sentences=list(dict.fromkeys(sentences)),
         outlook=outlook(overall, corpus),
-        counting_rule=counting_rule(corpus.counted, copies=True),
+        counting_rule=" ".join([counting_rule(corpus.counted, copies=True), *left_out(corpus)]),
         method=f"{method(corpus)} {population(corpus)}",
     )
 

@@ -231,6 +231,9 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
         raise UserError(
             f"{path} not found: make it with `paratopic paragraphs`, or set prepare.labels to null"
         ) from None
+    if not data.strip():
+        columns = ",".join(COLUMNS)
+        raise UserError(f"{path} is empty: its first line has to be {columns}")
     return _parse(_decode(data, path), path)
 
 

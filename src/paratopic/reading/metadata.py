@@ -11,7 +11,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from paratopic.project.errors import UserError, plural, refuse_repeated, shortened
+from paratopic.project.errors import (
+    UserError,
+    closest_word_hint,
+    plural,
+    refuse_repeated,
+    shortened,
+)
 from paratopic.project.files import METADATA_FILE, Paths
 from paratopic.reading.cells import LONGEST, clean_field, date_in_name, iso_date
 from paratopic.tables.sheets import read_sheet
@@ -67,7 +73,9 @@ def check_sheets(project: Paths, paths: Collection[Path]) -> list[str]:
         files = list(folder.iterdir()) if rows else []
         present = {_normalised(name) for file in files for name in (file.name, file.stem)}
         if absent := [name for name in rows if name not in present]:
-            names = shortened(", ".join(absent), LONGEST)
+            known = sorted({file.stem for file in files} - {METADATA_FILE.partition(".")[0]})
+            named = [f"{name}{closest_word_hint(name, known)}" for name in absent]
+            names = shortened(", ".join(named), LONGEST)
             sheet = project.name(folder / METADATA_FILE)
             notes.append(f"{sheet}: these rows name files that are not in its folder: {names}")
     return notes
