@@ -38,8 +38,8 @@ ACTIVATE = Path(".venv/bin/activate")
 CAPTION = (
     "Each paragraph is predicted by a model that did not learn from it (out-of-fold). macro-F1: "
     "mean F1 over the topics; for answers, none counts as one. champion: the model that "
-    "predicts. dummy: always gives the most frequent answer. Quote the {quote}; "
-    "`report --open` explains all."
+    "predicts. dummy: gives the answer that is most frequent in the other folds. Quote the "
+    "{quote}; `report --open` explains all."
 )
 # Command → its purpose; `report` prints these steps before those of the project.
 REPORT_STEPS = {
