@@ -49,11 +49,11 @@ lock: .venv/dev
 # An environment that has the dev extra has the train extra too.
 .venv/train: pyproject.toml constraints.txt
 	@test -e .venv/dev -a .venv/dev -nt pyproject.toml -a .venv/dev -nt constraints.txt || \
-	{ echo 'Installing into .venv (a minute or two) ...'; \
+	{ echo 'Installing into .venv (2 to 6 minutes) ...'; \
 	$(VENV) && pip install --quiet -c constraints.txt -e '.[train]'; }
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt
-	@echo 'Installing into .venv (a minute or two) ...'
+	@echo 'Installing into .venv (2 to 6 minutes) ...'
 	@$(VENV) && pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

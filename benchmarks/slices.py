@@ -161,7 +161,9 @@ def main() -> None:
         save(arguments.results, rows_of(shares), KEY, __file__)
         print(f"{table.name} {seed}: done", flush=True)
     wanted = {"data": [table.name], "seed": range(arguments.draws)}
-    every = only(pd.DataFrame(saved(arguments.results)), **wanted).groupby(["data", "what"], sort=False)
+    every = only(pd.DataFrame(saved(arguments.results)), **wanted).groupby(
+        ["data", "what"], sort=False
+    )
     means = every.agg(
         n=("n", "mean"), reports=("reports", "sum"), named=("named", "mean"), error=("named", "sem")
     )

@@ -188,8 +188,8 @@ def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("title\nx\n", "no column text .it has: title.; name one with --text"),
-        ("", "no column text .it has: none."),
+        ("title\nx\n", "no column text; it has: title. Name one with --text"),
+        ("", "no column text; it has: none."),
         ("text,confidence\nx,1\n", "a column confidence"),
         ("text,a,a\nx,1,2\n", "two columns a"),
         ("text,,\nx,1,2\n", "columns without a name; name or delete one"),
@@ -383,7 +383,7 @@ def test_on_the_command_line_a_full_disk_is_reported_and_the_run_resumed(
         printed = cli(*words, status=1).out
     assert "No space left on device" in printed and "--resume" in printed
     printed = cli(*words, "--resume", status=SOME_ERRORS).out
-    assert printed.startswith(f"{out}: 26 rows from 4 files, 1 with an error\n")
+    assert printed.startswith(f"folder {out}: 26 rows from 4 files, 1 with an error\n")
     predict(model, inputs, tmp_path / "whole")
     assert read_shards(out) == read_shards(tmp_path / "whole")
 

@@ -74,3 +74,6 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
             assert str(code).startswith("paratopic: ") and message in str(code), (words, code)
         else:
             assert code == 0, (words, code, printed)
+    for name in ("Project", "sklearn"):
+        run = python(f"from paratopic import {name}", cwd=tmp_path, env=env)
+        assert run.returncode and run.stderr.rstrip().endswith(train), run.stderr

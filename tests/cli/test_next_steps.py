@@ -16,6 +16,7 @@ from paratopic.project.files import Paths, sha256, write_text
 from paratopic.project.params import Params
 from paratopic.project.source_settings import Source
 from paratopic.results.project import Labelling, Project
+from tests.programs import Cli
 from tests.reports import prepared
 from tests.samples import PARAMS, copy_settings, paragraph_table
 
@@ -164,3 +165,15 @@ def test_changes_are_noted_only_for_the_projects_own_models(
     printed = capsys.readouterr().out
     # DVC needs a repository, so its changes are not known.
     assert ("gone.csv" in printed) == ("not known" in printed) == is_own
+
+
+def test_a_missing_source_is_a_note(
+    cli: Cli, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("t.csv").write_text("id,body\n1,Tariffs rose again.\n2,Troops left the town.\n")
+    cli("init", "--table", "t.csv", "--topics", "law,trade")
+    Path("t.csv").rename("moved.csv")
+    prepared(read={"t.csv": "1"}).save(Paths().prepared)
+    note_changes(Project(), Paths().models / "baseline")
+    printed = capsys.readouterr().out
+    assert "cannot tell what changed" in printed and "t.csv matches no file" in printed

@@ -324,6 +324,22 @@ def test_possible_mistakes_in_the_labels_are_noted(cli: Cli, here: Path) -> None
         assert note in printed
 
 
+def test_rare_labels_that_resemble_a_frequent_one_are_noted(cli: Cli, here: Path) -> None:
+    topic = ["law", "trade"] * 19 + ["law", "trdae"]
+    TABLE.assign(topic=topic, title="A title").to_csv("t.csv", index=False)
+    printed = cli("init", "new", "--table", "t.csv").out
+    assert 'note   trdae: 1 row (did you mean "trade"?)' in printed
+    assert "title  column title: models read it with the text" in printed
+
+
+def test_a_column_of_many_labels_is_listed_in_part(cli: Cli, here: Path) -> None:
+    rows = pd.concat([TABLE, TABLE], ignore_index=True).drop(columns="id")
+    rows.assign(topic=[f"label {n}" for n in range(80)]).to_csv("t.csv", index=False)
+    printed = cli("init", "new", "--table", "t.csv", "--label", "topic").out
+    assert printed.count("  topic  ") == 50 and "  and 30 other topics\n" in printed
+    assert "topic has 80 different labels in 80 rows" in printed
+
+
 WORDS = ["init", "--table", "t.csv", "--topics", "law,peace"]
 LINES = "paragraph,topics,text\nt:s1,law,\nt:s2,army,\n"
 

@@ -185,6 +185,11 @@ def test_mistakes_are_refused(topical: pd.DataFrame) -> None:
         TopicClassifier().fit(texts, ["trade"] * len(texts))
     with pytest.raises(TypeError, match="df\\["):
         TopicClassifier().fit(topical, labels)  # type: ignore[arg-type]  # the mistake that is tested
+    for missing in (None, float("nan")):
+        with pytest.raises(ValueError, match=r"y\[1\] is missing"):
+            TopicClassifier().fit(texts, [labels[0], missing, *labels[2:]])
+    with pytest.warns(UserWarning, match="no text has the label 'nothing'"):
+        TopicClassifier("baseline", none="nothing", calibrate=False).fit(texts, labels)
 
 
 def made_up(n: int, share_none: float, n_pool: int) -> pd.DataFrame:

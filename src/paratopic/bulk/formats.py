@@ -13,7 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, closest_word_hint
 from paratopic.project.passages import table_passages
 from paratopic.project.source_settings import CONTEXT_COLUMNS
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, passages_of, skipped_of
@@ -357,8 +357,10 @@ def _check_columns(
 ) -> None:
     """Raise a `UserError` if `names` lack `column` (if any), have an added one, or repeat one."""
     if column is not None and column not in names:
-        present = ", ".join(names) or "none"
-        raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
+        present, hint = ", ".join(names) or "none", closest_word_hint(column, names)
+        raise UserError(
+            f"{path} has no column {column}{hint}; it has: {present}. Name one with --text"
+        )
     for name in names:
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")

@@ -78,7 +78,10 @@ def note_changes(project: Project, model: Path) -> None:
     paths = project.paths
     is_own = model.resolve().is_relative_to(paths.models.resolve())
     if is_own and paths.prepared.exists() and not outside.untrusted_sources(project):
-        print_changes(project)
+        try:
+            print_changes(project)
+        except UserError as error:  # A source is missing, and the model answers without it.
+            print(f"note: cannot tell what changed since the model was trained: {error}")
 
 
 def print_changes(project: Project) -> None:

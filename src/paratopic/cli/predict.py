@@ -165,7 +165,8 @@ def _check_articles(paths: list[str]) -> None:
         if path.is_dir() or path.suffix.lower() in TABLES:
             kind = "folder" if path.is_dir() else "table"
             raise UserError(
-                f"{path} is a {kind}, so name a table or a folder for the results (--out)"
+                f"{path} is a {kind}, so name a table or folder for the results: --out results.csv"
+                + " --text COLUMN" * (kind == "table")
             )
 
 
@@ -318,7 +319,8 @@ def _predict_files(job: jobs.Job, out: Path, resume: bool) -> int:
         remedy = "run the command again" if is_one_table else remedy
         raise UserError(f"{error}: fix this, and {remedy}") from None
     files = plural(len(job.inputs), "file")
-    print(f"{out}: {plural(done.rows, 'row')} from {files}, {done.errors} with an error")
+    place = f"{out}" if is_one_table else f"folder {out}"
+    print(f"{place}: {plural(done.rows, 'row')} from {files}, {done.errors} with an error")
     if done.counts:
         _print_counts(job.model, done)
     return SOME_ERRORS if done.errors else 0

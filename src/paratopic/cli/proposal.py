@@ -19,6 +19,8 @@ from paratopic.reading.tables import TABLES, LabelledTable, read_table
 
 # Columns, and values of each column, that are listed if the column of labels is not clear.
 MOST_COLUMNS, MOST_VALUES = 12, 4
+# Topics that are listed; and how many times as frequent a label is that another one may misspell.
+MOST_TOPICS, MISSPELT = 50, 10
 
 
 def read_proposal(
@@ -90,6 +92,9 @@ def print_proposal(table: str, names: list[str], proposal: Proposal, rows: Label
             print(f"  {key:6} column {columns[key]}: {meaning}")
     if "group" not in columns:
         print("  group  no column: each row counts as an article of its own")
+    for key in ("heading", "title"):
+        if key in proposal.source.columns and key in names and key not in columns.values():
+            print(f"  {key:6} column {key}: models read it with the text")
     if kept := [str(name) for name in fields if name != "date"]:
         print(f"  kept   {', '.join(kept)}")
     for name in names:
@@ -116,7 +121,10 @@ def _column_meanings(
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):
-        meanings["group"] += " (no column names the article: rows of one date count as one)"
+        meanings["group"] += (
+            " (no column names the article: rows of one date count as one; for one article a row, "
+            "`group: null` in params.yaml)"
+        )
     elif not {"position", "text_preceding"} & {*names}:
         meanings["group"] += (
             " (no column position numbers the rows of an article, so they are read without their "
@@ -133,14 +141,19 @@ def _print_labels(proposal: Proposal, votes: pd.DataFrame) -> None:
     if missing := [label for label in labels if proposal.source.label_topics(label) is None]:
         print(f"  ?      no label: rows labelled {', '.join(missing)}")
     counts = Counter(name for names in votes["topics"] for name in names or [NONE_CELL])
-    for name in filter(counts.get, [*proposal.topics, NONE_CELL]):
+    present = [*filter(counts.get, proposal.topics)]
+    for name in [*present[:MOST_TOPICS], *filter(counts.get, [NONE_CELL])]:
         outcome = "none   of the topics" if name == NONE_CELL else f"topic  {name}"
         cells = ", ".join(label for label, topic in labels.items() if topic == name)
         labelled = f", labelled {cells}" if cells else ""
         print(f"  {outcome}: {plural(counts[name], 'row')}{labelled}")
+    if len(present) > MOST_TOPICS:
+        print(f"  and {plural(len(present) - MOST_TOPICS, 'other topic')}")
 
 
-def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
+def label_warnings(
+    proposal: Proposal, votes: pd.DataFrame, label: str, topics: Topics
+) -> list[str]:
     """Notes on columns or labels that may be misread; `label` is that of --label, "" for none."""
     notes, again = [], f"{invocation()} --again"
     column = proposal.columns.get("label", "")
@@ -152,6 +165,16 @@ def label_warnings(proposal: Proposal, label: str, topics: Topics) -> list[str]:
             f"no column is named after labels; if {column} has none, `{again} --topics "
             "sport,weather`"
         )
+    counts = Counter(name for names in votes["topics"] for name in names)
+    if len(proposal.topics) > MOST_TOPICS:
+        notes.append(
+            f"{column} has {len(proposal.topics)} different labels in {plural(len(votes), 'row')}; "
+            f"if these are no topics, `{again} --label COLUMN`"
+        )
+    for name in proposal.topics if len(proposal.topics) <= MOST_TOPICS else ():
+        frequent = [other for other in counts if counts[other] >= MISSPELT * counts[name]]
+        if hint := closest_word_hint(name, frequent):
+            notes.append(f"{name}: {plural(counts[name], 'row')}{hint}")
     if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
         notes.append(f"cells such as {joined[0]} have several labels")
     for name in proposal.topics:

@@ -231,7 +231,7 @@ def _init_with_table(
         topics = Topics("multi" if is_multi else "single", tuple(proposal.topics))
     note = (renew if again else create)(folder, topics, proposal.source)
     print_proposal(table, columns, proposal, rows)
-    for line in label_warnings(proposal, label, topics):
+    for line in label_warnings(proposal, rows.votes, label, topics):
         print(f"  note   {line}")
     is_labelled = len(rows.votes) == len(rows.paragraphs)
     if is_labelled:

@@ -24,6 +24,7 @@ from paratopic.corpus.labelled import labelled_in, read_labelled_paragraphs
 from paratopic.corpus.table import passages_for, targets_of
 from paratopic.evaluation import model_report
 from paratopic.evaluation.comparison import Comparison, describe_weak
+from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.model_report import Metrics, ModelReport
 from paratopic.findings import figures, share_tables, wording
 from paratopic.findings.review import rank_doubtful, read_scores
@@ -90,6 +91,7 @@ def render_page(
     templates.filters["in_words"] = in_words
     return templates.from_string(in_words(TEMPLATE.read_text(encoding="utf-8"))).render(
         plural=plural,
+        write_p=write_p,
         topics=topics,
         prepared=prepared,
         split=Split.load(paths.split),

@@ -222,6 +222,9 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """y as an array, (n,), or (n, k) zeros and ones; a ValueError for None and other forms."""
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
+        values = np.asarray(None if hasattr(y, "toarray") else y, dtype=object)
+        if values.ndim == 1 and (missing := np.flatnonzero(pd.isna(values))).size:
+            raise ValueError(f"y[{missing[0]}] is missing: pass texts without a label as pool")
         check_classification_targets(y)
         if type_of_target(y) != "multilabel-indicator":
             return np.asarray(column_or_1d(y, warn=True))
@@ -238,6 +241,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if several and unseen:
             raise ValueError(f"definitions: {unseen[0]!r} is no column of y; give it one of zeros")
         self.classes_ = np.unique([*seen, *unseen])
+        if self.none is not None and self.none not in self.classes_.tolist():
+            warnings.warn(f"none: no text has the label {self.none!r}", stacklevel=3)
         labels: list[Label] = self.classes_.tolist()
         defined = dict.fromkeys(labels, "") if self.definitions is None else self.definitions
         self._topics = [label for label in defined if several or label != self.none]
