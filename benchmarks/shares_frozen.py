@@ -25,7 +25,7 @@ from simulation import embeddings, frozen, population, without
 from tables import markdown, read
 
 from paratopic.annotation.suggestion import draw_from_groups, draw_random
-from paratopic.corpus.folds import TooFewLabels, deal_unlabelled, make_folds
+from paratopic.corpus.folds import MOST_TEXTS, TooFewLabels, deal_unlabelled, make_folds
 from paratopic.corpus.labelled import Labelled, Unlabelled
 from paratopic.corpus.table import groups_by
 from paratopic.evaluation.intervals import LEAST_LABELS, Estimate, modified_wilson
@@ -105,7 +105,10 @@ class Corpus:
 
 
 def corpus(arguments: argparse.Namespace) -> Corpus:
-    """The table that the arguments name, at most `MOST_ROWS` of it unless documents are drawn."""
+    """At most `MOST_ROWS` of the table that the arguments name.
+
+    If documents are drawn, they are whole, and have at most `MOST_TEXTS` rows.
+    """
     params, table = Project().params, read(str(arguments.data))
     times = pd.read_parquet(arguments.data).get(arguments.time)
     rows = without(population(table), arguments.none)
@@ -113,7 +116,10 @@ def corpus(arguments: argparse.Namespace) -> Corpus:
     if cut := getattr(arguments, "cut", None):
         rows["article"] += "/" + (rows.groupby("article").cumcount() // cut).astype(str)
     rows["time"] = None if times is None else times
-    if len(rows) > MOST_ROWS and not getattr(arguments, "documents", []):
+    if getattr(arguments, "documents", []):
+        sizes = rows["article"].value_counts(sort=False).sample(frac=1, random_state=params.seed)
+        rows = rows[rows["article"].isin(sizes.index[sizes.cumsum() <= MOST_TEXTS])]
+    elif len(rows) > MOST_ROWS:
         rows = rows.sample(MOST_ROWS, random_state=params.seed)
     rows = rows.drop_duplicates("text").sort_values("id", ignore_index=True)
     kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
