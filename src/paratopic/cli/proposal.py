@@ -165,16 +165,17 @@ def label_warnings(
             f"no column is named after labels; if {column} has none, `{again} --topics "
             "sport,weather`"
         )
-    counts = Counter(name for names in votes["topics"] for name in names)
     if len(proposal.topics) > MOST_TOPICS:
         notes.append(
             f"{column} has {len(proposal.topics)} different labels in {plural(len(votes), 'row')}; "
             f"if these are no topics, `{again} --label COLUMN`"
         )
-    for name in proposal.topics if len(proposal.topics) <= MOST_TOPICS else ():
-        frequent = [other for other in counts if counts[other] >= MISSPELT * counts[name]]
-        if hint := closest_word_hint(name, frequent):
-            notes.append(f"{name}: {plural(counts[name], 'row')}{hint}")
+    else:
+        counts = Counter(name for names in votes["topics"] for name in names)
+        for name in proposal.topics:
+            frequent = [other for other in counts if counts[other] >= MISSPELT * counts[name]]
+            if hint := closest_word_hint(name, frequent):
+                notes.append(f"{name}: {plural(counts[name], 'row')}{hint}")
     if joined := [cell for cell, names in proposal.source.labels.items() if SEPARATOR in names]:
         notes.append(f"cells such as {joined[0]} have several labels")
     for name in proposal.topics:
