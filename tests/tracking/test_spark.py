@@ -78,6 +78,8 @@ def test_workers_predict_as_the_command_does(
         assert row[scores].tolist() == pytest.approx([other[name] for name in scores], abs=1e-6)
     merged = in_context.merge(without_context, on="id")
     assert (merged["confidence_x"] - merged["confidence_y"]).abs().max() > 0.01
-    children = psutil.Process().children(recursive=True)
-    programs = [" ".join(process.cmdline()) for process in children]
+    children = {process.pid for process in psutil.Process().children(recursive=True)}
+    # What ends meanwhile has no command line.
+    running = [p for p in psutil.process_iter(["cmdline"]) if p.pid in children]
+    programs = [" ".join(process.info["cmdline"] or []) for process in running]
     assert sum("pyspark.daemon" in program for program in programs) == 1 + WORKERS
