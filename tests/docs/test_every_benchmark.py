@@ -41,7 +41,7 @@ OPTIONS = {
     "many_labels": "--labels 60 --draws 1 --context",
     "multi_label": "--column subjects --topics 3 --shots 8 --seeds 1 --tests 60",
     "new_articles": "",
-    "rare": "--none other --first 40 --more 10 --pool 80 --rarest 0.4 --draws 1 --frozen",
+    "rare": "--none other --first 40 --more 10 --pool 80 --rarest 0.24 --draws 1 --frozen",
     "predict": "--shots 4 --rows 40 --engines paratopic",
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
     "sampling": "--none other --first 24 --more 12 --draws 1",
