@@ -26,23 +26,23 @@ from tests.programs import ROOT
 
 SETTINGS = f"""# Settings
 
-After this page you know every setting, its default and its effect. It is made from the code.
+After this page you know every setting, its default and its effect. This page is made from the code.
 
-Settings are in `{Paths().params}`. It needs those of the top level and every section, if only as
-`split: {{}}`. Any other setting may be left out, and then has its default. A setting that does not
-exist is an error. [Experiments](mlflow-and-dvc.md#run-an-experiment) try other values, and
+Settings are in `{Paths().params}`. The file needs every top-level setting and every section, if
+only as `split: {{}}`. Any other setting may be left out, and then has its default. A setting that
+does not exist is an error. [Experiments](mlflow-and-dvc.md#run-an-experiment) try other values, and
 [labelled tables](your-own-project.md#labelled-tables) have keys of their own in `prepare.sources`.
 """
 CODEBOOK = f"""## The codebook
 
 `{Paths().codebook}` has the topics: a list `topics` of names, or of these keys, and optionally
-`retired`, the names of topics that are no more, each with the topics that took its place. In
-projects of before, `topics.codebook` and `topics.retired` of `{Paths().params}` have them.
+`retired`, the names of former topics, each with the topics that took its place. In older projects,
+`topics.codebook` and `topics.retired` of `{Paths().params}` have them.
 """
 COMMANDS_PAGE = """# Commands
 
-After this page you know every command with its arguments and options. It is made from the code;
-`paratopic COMMAND --help` prints the same.
+After this page you know every command with its arguments and options. This page is made from the
+code; `paratopic COMMAND --help` prints the same.
 
 """
 

@@ -146,8 +146,8 @@ class Calibrate:
     """Thresholds of predictions, and the promised share of sure predictions that are right."""
 
     precision: Fraction = 0.9
-    """Share of sure predictions that are right. No prediction is sure with too few labels, or in
-    mode multi."""
+    """Smallest share of sure predictions that is promised to be right. No prediction is sure with
+    too few labels, or in mode multi."""
     confidence: Fraction = 0.95
     """Probability that the promise holds."""
     caution: Positive = 1.0

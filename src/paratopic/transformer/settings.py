@@ -30,7 +30,7 @@ class Transformer:
     """Tokens of a window; longer text is read in overlapping windows."""
     train_tokens: Annotated[int, Field(ge=16)] = 64
     """Tokens of the one window of a text that each step reads while the encoder is tuned; where
-    labels are many, half as many more."""
+    labels are many, 1.5 times as many."""
     epochs: Annotated[int, Field(ge=0)] = 6
     """How often each labelled text is read at most, one window of it each time; less often with
     thousands of labels. 0 leaves the encoder as it is. Where topics have definitions, its weights
