@@ -30,7 +30,7 @@ OPTIONS = {
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
     "errs_alike": "--repeats 3",
     "estimator": "--none other --labels 40 --draws 1 --unlabelled 40 "
-    "--methods paratopic words numbers frozen scikit-learn",
+    "--methods paratopic words 'not calibrated' numbers frozen scikit-learn",
     "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
     "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "interval_coverage": "--sizes 24 --draws 2",
