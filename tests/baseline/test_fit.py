@@ -85,6 +85,16 @@ def test_a_topic_of_one_group_is_trained_on_while_the_strength_is_chosen_on_the_
     assert baseline.fit(by_topic, topics, SECTION, 1).history["log_loss"].isna().all()
 
 
+def test_all_fits_in_mode_multi_use_the_middle_strength() -> None:
+    """Otherwise thresholds of folds do not suit a final model that chose another strength."""
+    topics, section = Topics("multi", NAMES), replace(SECTION, strengths=(100.0, 1.0, 10.0))
+    for n in (12, 60):
+        model = baseline.fit(made_up(n), topics, section, 1)
+        assert model.history["log_loss"].isna().all()
+        middle = baseline.fit(made_up(n), topics, replace(section, strengths=(10.0,)), 1)
+        np.testing.assert_array_equal(model._head.coef, middle._head.coef)
+
+
 def test_threads_do_not_change_a_fit(topics: Topics) -> None:
     models = []
     for threads in (1, 3):

@@ -187,12 +187,16 @@ def _choose_strength(
     of the lowest, the one with the highest macro-F1 is best, the lower loss among equals: the
     lowest loss often belongs to a head that hardly ever predicts a rare topic. A topic in one group
     only is not held out. Without other topics, the middle strength is best, with losses of NaN.
+
+    In mode multi it is always the middle one. There, thresholds and shifts are fitted to scores of
+    other folds, and suit the final model only if its logits have the same level. This depends
+    on the strength, and with few labels folds often choose another one than the final model.
     """
     n_groups = np.array([len(set(examples.groups[rows])) for rows in examples.targets.T])
     measurable = n_groups > 1
     strengths = sorted(params.strengths)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
-    if not measurable.any():
+    if not (measurable.any() and regression_of(topics).exclusive):
         return strengths[len(strengths) // 2], history
     n_folds = min(params.inner_folds, *n_groups[measurable])
     rows = _draw(examples.groups, seed)

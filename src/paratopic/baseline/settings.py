@@ -23,7 +23,8 @@ class Baseline:
     """Fewest and most characters of a feature. Without blanks between words, the fewest is 1."""
     strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1, 1.0, 10.0, 100.0)
     """Candidates for C of the logistic regression. Inside each training part, the one with the
-    highest macro-F1 is chosen among those whose log loss is no worse than chance explains."""
+    highest macro-F1 is chosen among those whose log loss is no worse than chance explains. In mode
+    multi it is the middle one."""
     inner_folds: Annotated[int, Field(ge=2)] = 3
     """Number of folds of a training part in which C is chosen."""
 

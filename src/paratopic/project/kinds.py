@@ -66,8 +66,8 @@ KINDS = {
             night_colour="#f0a860",
             curve="The loss is measured on inner folds. Of values of C with similar losses, the "
             "one with the highest macro-F1 is used.",
-            no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
-            "training part, so the middle one of baseline.strengths is used.",
+            no_curve="C is the middle one of baseline.strengths. It is not chosen if a text can "
+            "have several topics, or if labels are too few to hold some out in the training part.",
         ),
         Kind(
             name="transformer",
