@@ -124,6 +124,10 @@ def assert_nothing_is_loaded(html: str) -> None:
     assert EVIL in page.text
 
 
+# Reliability of both models, risk and, where C is chosen, loss of the baseline.
+N_FIGURES = {"single": 4, "multi": 3}
+
+
 def assert_sections_and_figures(html: str, mode: ModeName) -> None:
     sections = re.findall(r'<section id="(\w+)"', html)
     assert re.findall(r'(?m)^<a href="#(\w+)"', html) == sections and len(sections) == 11
@@ -134,7 +138,8 @@ def assert_sections_and_figures(html: str, mode: ModeName) -> None:
         *("Where it goes wrong", "Labels worth a second look"),
     ):
         assert f"<h2>{heading}</h2>" in html
-    assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
+    assert html.count('role="img"') == N_FIGURES[mode]
+    assert ("C is the middle one of baseline.strengths" in html) == (mode == "multi")
     assert "transformer: no curve" in html and "The encoder is used as it is" in html
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
@@ -168,7 +173,7 @@ def assert_shares_and_errors(html: str, mode: ModeName) -> None:
     assert text.count("To cite: ") == 2
     assert "change in points2025-09 minus 2025-04" in page.text
     n_shares = len(WORDS) + (mode == "single")
-    assert html.count('role="img"') == 4 + n_shares and "By month" in html
+    assert html.count('role="img"') == N_FIGURES[mode] + n_shares and "By month" in html
     errors = text.partition("Where it goes wrong")[2]
     mistaken = "technology mistaken for trade: 1 of" if mode == "single" else "technology missed: "
     assert mistaken in errors and "≈" in errors
