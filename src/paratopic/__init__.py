@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Model", "Passage", "Prediction", "Project", "Share", "UserError"]
 __all__ += ["evaluate", "load", "predict", "shares"]
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0"
 
 _MODULES = {
     "Explanation": "inference.prediction",

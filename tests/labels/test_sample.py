@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -237,6 +238,19 @@ def test_a_text_of_two_drawn_articles_weighs_as_one_of_one() -> None:
     assert set(weights.values()) == {1}
     weights = {id_: weight for id_, (_, weight) in weighed(frame, *lines[:3]).items()}
     assert weights == {"000": 1, "001": 0.5, "002": 0.5}  # a draw is twice as likely to have them
+
+
+@pytest.mark.parametrize("drawn", ["1", "article"])
+def test_a_long_text_takes_no_memory_for_each_other_text(drawn: str) -> None:
+    ids = [f"{number:03}" for number in range(500)]
+    texts = [f"Text {id_}." for id_ in ids[1:]]
+    frame = table(500, ids, text=["long " * 40_000, *texts])
+    lines = [line(id_, drawn) for id_ in ids]
+    tracemalloc.start()
+    weighed(frame, *lines)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # one text has 0.2 MB, and 500 as long ones in UTF-32 have 400 MB
 
 
 @pytest.mark.parametrize("drawn", ["1", "0.5", "article"])

@@ -115,8 +115,10 @@ def text_weights(draws: Draws) -> pd.DataFrame:
             weights = np.array(_weights(list(chances.values()), len(texts)))
         else:
             continue
-        sums.loc[list(chances), "weight"] += weights
-        sums.loc[list(chances), "density"] += weights.sum() / len(texts)
+        # Of a list, pandas makes an array in which each text takes as much memory as the longest.
+        rows = pd.Index(list(chances))
+        sums.loc[rows, "weight"] += weights
+        sums.loc[rows, "density"] += weights.sum() / len(texts)
     # If every draw was from all paragraphs, mean and density are equal to the last bit.
     mean = sums["weight"].sum() / max(1, len(draws.frames[""]))
     weight = (sums["weight"] * (mean / sums["density"])).fillna(0.0)
