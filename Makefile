@@ -41,6 +41,7 @@ release: .venv/dev docs
 	.ci/release
 
 # The versions that a fresh machine gets; torch is left to the machine, which may have a GPU.
+# Make them with an early Python 3.11, such as Debian's 3.11.2: some packages refuse it.
 lock: .venv/dev
 	@{ echo '# Made by `make lock`: the versions that the pipeline was run with.'; \
 	pip freeze --exclude-editable --exclude torch --exclude triton | grep -v '^nvidia-'; } > lock.tmp
